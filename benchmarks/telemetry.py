@@ -1,0 +1,83 @@
+"""What the sampler sees and costs: ``python benchmarks/telemetry.py [--seconds 30] [--beside practice]``.
+
+A process of its own publishes pages at 333.3 Hz (a bare counter, or the whole practice game with its window's picture
+drawn); the sampler logs them here, with its writer. Printed: the share of the published steps that was logged, and the
+processor time of this process's sampling and writing.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from acpilot.clock import NS, Pacer, now
+from acpilot.telemetry.log import TelemetryWriter, read_telemetry
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status
+from acpilot.telemetry.sampler import Sampler
+from acpilot.telemetry.shared_memory import PagePublisher, PageReader
+
+PAGES = "acpilot_benchmark"
+
+
+def publish_counter() -> None:
+    """Publish a counter at 333.3 Hz until killed."""
+    physics, graphics = np.zeros((), PHYSICS), np.zeros((), GRAPHICS)
+    graphics["status"] = Status.LIVE
+    with PagePublisher(PAGES) as publisher:
+        publisher.publish_static(np.zeros((), STATIC).tobytes())
+        publisher.publish_graphics(graphics.tobytes())
+        pacer = Pacer(1000 / 3)
+        while True:
+            pacer.wait()
+            physics["packet_id"] += 1
+            publisher.publish_physics(physics.tobytes())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--beside", choices=("counter", "practice"), default="counter")
+    parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.publish:
+        publish_counter()
+    if arguments.beside == "counter":
+        command = [sys.executable, __file__, "--publish"]
+    else:
+        command = [sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--headless", "--pages", PAGES]
+    game = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = now() + 30 * NS
+        while (pages := PageReader.open(PAGES)) is None or not pages.is_live(1.0):
+            if now() > deadline:
+                sys.exit("the game did not start")
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "telemetry.arrow"
+            sys.setswitchinterval(0.0005)
+            sampler = Sampler(pages, TelemetryWriter(log))
+            sampler.start()
+            time.sleep(1)
+            before, start = time.process_time(), now()
+            time.sleep(arguments.seconds)
+            cost, elapsed = time.process_time() - before, (now() - start) / NS
+            sampler.stop()
+            instants = read_telemetry(log)["instant"]
+        steps = np.diff(instants) / 1e6
+        print(f"pages published by      {arguments.beside}")
+        print(f"steps logged            {sampler.counts.samples} of {sampler.counts.samples + sampler.counts.lost}")
+        print(f"share seen              {100 * sampler.counts.seen_share:.3f} % (target 99.9 %)")
+        print(f"processor time          {100 * cost / elapsed:.2f} % of a core (target 3 %)")
+        median, p99 = np.percentile(steps, (50, 99))
+        print(f"between samples, ms     median {median:.2f}, p99 {p99:.2f}, max {steps.max():.2f}")
+    finally:
+        game.terminate()
+        game.wait()
+
+
+if __name__ == "__main__":
+    main()

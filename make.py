@@ -1,0 +1,118 @@
+"""Sets everything up and runs one of the project's words: ``python make.py demo`` or ``python make.py test``.
+
+``make`` and ``make.bat`` call this. It needs nothing but Python (3.11 or newer); on Debian and its relatives it
+installs through apt-get what is missing of the system, where it may.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+WINDOWS = sys.platform == "win32"
+PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+LOCK = ROOT / "requirements.txt"
+STAMP = VENV / "installed.sha256"
+
+# What each word needs of Debian: a program that is looked for, and the packages that bring it.
+DISPLAY = {"Xvfb": ["xvfb", "libgl1", "libgl1-mesa-dri", "libegl1"]}
+TESTING = {**DISPLAY, "openbox": ["openbox"]}
+
+
+def run(*command: str | Path, quiet: bool = False) -> None:
+    """Run a command; end with its exit code when it fails."""
+    result = subprocess.run(command, cwd=ROOT, check=False, capture_output=quiet)
+    if result.returncode:
+        if quiet:
+            sys.stderr.buffer.write(result.stdout + result.stderr)
+        sys.exit(result.returncode)
+
+
+def install_packages(*packages: str) -> bool:
+    """Install Debian packages, where this user may; whether it could be done."""
+    if not shutil.which("apt-get"):
+        return False
+    may = [] if os.geteuid() == 0 else ["sudo", "-n"] if shutil.which("sudo") else None
+    if may is None:
+        return False
+    print(f"installing {' '.join(packages)} with apt-get ...", flush=True)
+    quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = [*may, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    for command in (install, [*may, "apt-get", "update", "-qq"], install):  # lists may be missing or old
+        if (
+            subprocess.run(command, check=False, capture_output=True, env=quietly).returncode == 0
+            and command is install
+        ):
+            return True
+    return False
+
+
+def need(programs: dict[str, list[str]]) -> None:
+    """See that programs are there (Linux only)."""
+    if WINDOWS or sys.platform == "darwin":
+        return
+    missing = [name for name in programs if not shutil.which(name)]
+    if missing and not install_packages(*(package for name in missing for package in programs[name])):
+        packages = " ".join(package for name in missing for package in programs[name])
+        sys.exit(f"{', '.join(missing)} is missing: install it with 'sudo apt-get install {packages}', then try again")
+
+
+def make_environment() -> None:
+    """Create .venv and install the locked packages and acpilot into it, unless that is done."""
+    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    print("setting up .venv (once) ...", flush=True)
+    if subprocess.run([sys.executable, "-m", "venv", VENV], check=False, capture_output=True).returncode:
+        # Debian's own Python comes without venv.
+        install_packages(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
+        run(sys.executable, "-m", "venv", "--clear", VENV)
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, "-r", LOCK)
+    run(*pip, "--no-deps", "--editable", ROOT)
+    STAMP.write_text(wanted)
+
+
+def demo() -> None:
+    """Record the practice game's expert and convert it."""
+    if not os.environ.get("DISPLAY"):
+        need(DISPLAY)
+    run(PYTHON, "-m", "acpilot", "demo")
+
+
+def test() -> None:
+    """Style, types and tests."""
+    need(TESTING)
+    run(PYTHON, "-m", "ruff", "check")
+    run(PYTHON, "-m", "ruff", "format", "--check")
+    run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "pytest", *sys.argv[2:])
+
+
+def lock() -> None:
+    """Write requirements.txt anew from pyproject.toml."""
+    run(PYTHON, "-m", "pip", "install", "--quiet", "uv")
+    run(
+        VENV / PYTHON.parent / "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--extra", "all",
+        "--group", "test", "--no-header", "--quiet", "--upgrade", "pyproject.toml", "-o", LOCK,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Run the word given on the command line."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever types "make" may have an older one
+        sys.exit(f"acpilot needs Python 3.11 or newer, this is {sys.version.split()[0]}")
+    words = {"demo": demo, "test": test, "lock": lock, "setup": lambda: None}
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word not in words:
+        sys.exit(f"usage: python make.py {{{'|'.join(words)}}}")
+    make_environment()
+    words[word]()
+
+
+if __name__ == "__main__":
+    main()

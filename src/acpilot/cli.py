@@ -1,0 +1,120 @@
+"""The front door: one command per verb, arguments and messages only.
+
+Each command imports what it needs when it runs, so that ``acpilot --help`` is quick and asks for no extra.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.config import Env, Toml
+from rich.console import Console
+
+from acpilot import __version__
+from acpilot.errors import AcpilotError
+from acpilot.settings import ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
+
+app = App(
+    name="acpilot",
+    help="""Turns laps driven in Assetto Corsa into a driver.
+
+    First steps: start the game and drive, run `acpilot record`, stop with Escape, then run `acpilot convert` on the
+    folder that it names. No game at hand? `acpilot demo` does all of it with the practice game.
+
+    Settings are read from flags, then from the environment (ACPILOT_RECORD_FPS=20), then from acpilot.toml
+    (a section per command: [record], fps = 20).
+    """,
+    version=__version__,
+    config=[Env("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    help_format="markdown",
+)
+console = Console(stderr=True, highlight=False)
+
+
+@app.command
+def record(settings: RecordSettings = RecordSettings()) -> None:
+    """Record a session: the car's inputs from the game's memory and the video of its window, on one clock.
+
+    Waits for the game, then records until Escape (in any window), Ctrl-C, the duration, or the game's end.
+    """
+    from acpilot.recording import record as record_session
+    from acpilot.recording import report
+
+    with console.status("starting ...") as status:
+        ending = record_session(settings, status.update)
+    for line in report(ending.session):
+        console.print(line)
+    if ending.fault:
+        raise AcpilotError(f"{ending.fault}; what was recorded is kept in {ending.session.folder}")
+    console.print(f"next      acpilot convert {ending.session.folder}")
+
+
+@app.command
+def convert(
+    sessions: Annotated[list[Path], Parameter(negative="")], /, settings: ConvertSettings = ConvertSettings()
+) -> None:
+    """Turn recorded sessions into images and labels: processed_images/ and processed_data.csv in each folder.
+
+    Can be interrupted and run again; a second run does nothing.
+
+    Args:
+        sessions: Session folders, such as ac_telemetry_data/20261122_191500.
+        settings: How to convert.
+    """
+    from rich.progress import Progress
+
+    from acpilot.dataset.contact_sheet import contact_sheet
+    from acpilot.dataset.convert import convert as convert_session
+    from acpilot.session import Session
+
+    for folder in sessions:
+        session = Session.open(folder)
+        with Progress(console=console, transient=True) as bar:
+            task = bar.add_task(folder.name, total=None)
+            result = convert_session(
+                session,
+                settings,
+                lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
+            )
+        for note in result.notes:
+            console.print(f"[yellow]note[/]  {note}")
+        if result.written == 0 and session.contact_sheet_file.exists():
+            console.print(f"{folder}: nothing to do, {result.images} labelled images are there")
+            continue
+        console.print(
+            f"{folder}: {result.images} labelled images ({result.written} new), {result.left_out} frames left out"
+        )
+        console.print(f"look at them: {contact_sheet(session)}")
+
+
+@app.command
+def practice(settings: PracticeSettings = PracticeSettings()) -> None:
+    """Start the practice game: a track, a car and a window that publish the same memory pages as Assetto Corsa.
+
+    Drive with the arrow keys or WASD, a gamepad, or let the expert drive (--driver expert). R puts the car back on
+    the track, P pauses.
+    """
+    from acpilot.practice.game import play
+
+    play(settings, console.print)
+
+
+@app.command
+def demo(settings: DemoSettings = DemoSettings()) -> None:
+    """Record the practice game's expert through the real window and convert it: the whole walk, without the game."""
+    from acpilot.demo import run_demo
+
+    run_demo(settings, console)
+
+
+def main() -> None:
+    """Run the command line: a fault of the user's is one line and exit code 1."""
+    try:
+        app(console=console, error_console=console)
+    except AcpilotError as error:
+        console.print(f"[bold red]acpilot:[/] {error}", soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("acpilot: interrupted")
+        sys.exit(130)

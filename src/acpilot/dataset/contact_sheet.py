@@ -1,0 +1,71 @@
+"""A picture of a dataset at a glance: some of its images, each with its label drawn on it."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from acpilot.errors import AcpilotError
+from acpilot.session import Session
+
+_COLUMNS, _ROWS = 4, 5
+_TILE_WIDTH = 320
+_WHITE, _GREEN, _RED, _YELLOW, _SHADE = (255, 255, 255), (60, 200, 90), (230, 70, 60), (255, 205, 40), (0, 0, 0, 150)
+
+
+def contact_sheet(session: Session) -> Path:
+    """Draw a session's contact sheet; the path of the PNG.
+
+    Half of its images are spread evenly over the session, the others are those with the most steering around them, so
+    that bends to both sides are seen.
+
+    Raises:
+        AcpilotError: the session has not been converted.
+    """
+    try:
+        with session.labels_file.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise AcpilotError(f"{session.folder} has not been converted: run 'acpilot convert {session.folder}'") from None
+    chosen = _choose(np.array([float(row["steering"]) for row in rows]))
+    tiles = [_tile(session, rows[i]) for i in chosen]
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (width * _COLUMNS, height * math.ceil(len(tiles) / _COLUMNS)))
+    for place, tile in enumerate(tiles):
+        sheet.paste(tile, (place % _COLUMNS * width, place // _COLUMNS * height))
+    sheet.save(session.contact_sheet_file)
+    return session.contact_sheet_file
+
+
+def _choose(steering: np.ndarray) -> list[int]:
+    """Indices of the images to show, in order."""
+    count = min(_COLUMNS * _ROWS, len(steering))
+    spans = np.array_split(np.arange(len(steering)), count)
+    return [
+        int(span[np.abs(steering[span]).argmax()] if k % 2 else span[len(span) // 2]) for k, span in enumerate(spans)
+    ]
+
+
+def _tile(session: Session, row: dict[str, str]) -> Image.Image:
+    with Image.open(session.images_folder / row["image_name"]) as picture:
+        height = round(picture.height * _TILE_WIDTH / picture.width)
+        tile = picture.convert("RGB").resize((_TILE_WIDTH, height), Image.Resampling.BOX)
+    draw = ImageDraw.Draw(tile, "RGBA")
+    font = ImageFont.load_default(13)
+    steering, throttle, brake = (float(row[name]) for name in ("steering", "throttle", "brake"))
+    draw.rectangle((0, 0, _TILE_WIDTH, 18), fill=_SHADE)
+    speed = f"{float(row['speed']):.0f} km/h"
+    draw.text((5, 1), f"frame {row['frame']}   steering {steering:+.3f}   {speed}", _WHITE, font)
+    # The steering as an arrow that leans the way the wheel is turned, three times as far: small angles are to be seen.
+    x, y, length = _TILE_WIDTH / 2, height * 0.82, height * 0.3
+    angle = math.radians(max(-80.0, min(80.0, 3 * 90 * steering)))
+    tip = (x + length * math.sin(angle), y - length * math.cos(angle))
+    draw.line((x, y, x, y - length), fill=(255, 255, 255, 110), width=2)
+    draw.line((x, y, *tip), fill=_YELLOW, width=4)
+    for left, value, colour in ((8, throttle, _GREEN), (20, brake, _RED)):
+        bottom, tall = height - 8, height * 0.35
+        draw.rectangle((left, bottom - tall, left + 8, bottom), fill=_SHADE)
+        draw.rectangle((left, bottom - tall * value, left + 8, bottom), fill=colour)
+    return tile

@@ -1,0 +1,196 @@
+"""A session → a labelled image dataset: ``processed_images/`` and ``processed_data.csv``."""
+
+import csv
+import io
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+
+from acpilot.errors import AcpilotError
+from acpilot.labels import Labels, inputs_csv, session_labels
+from acpilot.session import Session, settings_record, write_atomically
+from acpilot.settings import ConvertSettings
+from acpilot.telemetry.steering import Unit
+from acpilot.video.alignment import frame_times
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many frames are done."""
+
+_WORKERS = 2
+_PENDING = 16  # pictures waiting for a worker: bounds the memory
+COLUMNS = (
+    "image_name", "steering", "throttle", "brake", "speed", "gear", "frame", "timestamp", "normalized_position", "lap",
+)  # fmt: skip
+"""Columns of ``processed_data.csv``: the original tool's six first, then ours. Speed in km/h, timestamp in seconds."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion made."""
+
+    images: int
+    """Images in the dataset."""
+    written: int
+    """Images written by this run: 0 when there was nothing left to do."""
+    left_out: int
+    """Frames without a label: paused, or without telemetry."""
+    notes: tuple[str, ...]
+    """What the user should know."""
+
+
+def convert(session: Session, settings: ConvertSettings, progress: Progress) -> Conversion:
+    """Convert a session; images that an earlier, interrupted run with the same settings wrote are kept.
+
+    Raises:
+        AcpilotError: the session lacks what a conversion needs, or the disk is full.
+    """
+    unit: Unit | None = None if settings.steering_unit == "auto" else settings.steering_unit
+    labels = session_labels(session, unit, settings.steering_lock)
+    chosen = labels.chosen(keep_paused=settings.keep_paused)
+    if not chosen.any():
+        raise AcpilotError(
+            f"no frame of {session.folder} can be labelled: the telemetry does not reach over the video; "
+            "was the game paused all the time?"
+        )
+    try:
+        return _convert(session, settings, labels, chosen, progress)
+    except OSError as error:
+        raise AcpilotError(
+            f"cannot write to {session.folder}: {error.strerror or error}; "
+            "free some space and run the same command again"
+        ) from None
+
+
+def _convert(
+    session: Session, settings: ConvertSettings, labels: Labels, chosen: np.ndarray, progress: Progress
+) -> Conversion:
+    frames = np.flatnonzero(chosen)
+    stamp = json.dumps(_stamp(session, settings, labels), indent=2, sort_keys=True) + "\n"
+    names = {int(frame): session.images_folder / session.image_name(int(frame)) for frame in frames}
+    same = _read(session.conversion_file) == stamp
+    if not same:  # other settings, or a session that has grown: begin anew
+        session.labels_file.unlink(missing_ok=True)
+        session.conversion_file.unlink(missing_ok=True)
+        if session.images_folder.exists():
+            shutil.rmtree(session.images_folder)
+        session.images_folder.mkdir()
+        write_atomically(session.conversion_file, stamp)
+    there = {frame for frame, path in names.items() if path.exists()}
+    notes = tuple(_notes(session, labels, settings))
+    if not session.inputs_file.exists():
+        write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
+    written = 0
+    if not (same and session.labels_file.exists() and len(there) == len(frames)):
+        missing = {frame: path for frame, path in names.items() if frame not in there}
+        written = _write_images(session.video_file, missing, settings.quality, progress, len(frames))
+        decodable = [frame for frame in names if names[frame].exists()]
+        if len(decodable) < len(frames):
+            notes += (f"{len(frames) - len(decodable)} frames of the video cannot be decoded",)
+        write_atomically(session.labels_file, _labels_csv(session, labels, decodable))
+        frames = np.array(decodable)
+    return Conversion(len(frames), written, len(labels.frame) - len(frames), notes)
+
+
+def _stamp(session: Session, settings: ConvertSettings, labels: Labels) -> dict[str, Any]:
+    """What decides the result of a conversion: the same stamp means the same dataset."""
+    alignment = session.manifest.alignment
+    return {
+        "settings": settings_record(settings),
+        "alignment": asdict(alignment) if alignment else None,
+        "frames": len(labels.frame),
+        "video_bytes": session.video_file.stat().st_size,
+        "telemetry_bytes": session.telemetry_file.stat().st_size,
+    }
+
+
+def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Iterator[str]:
+    if session.manifest.state == "recording":
+        yield "the recording was cut short: converted what there is of it"
+    yield from session.manifest.problems
+    paused, unknown = int(labels.paused.sum()), int((~labels.known & ~labels.paused).sum())
+    if paused and not settings.keep_paused:
+        yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
+    if unknown:
+        yield f"{unknown} frames without telemetry around them left out"
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _write_images(video: Path, wanted: dict[int, Path], quality: int, progress: Progress, total: int) -> int:
+    """Decode a video from front to back and write the wanted frames as JPEG; how many were written."""
+    pending: deque[Future[None]] = deque()
+    done = total - len(wanted)
+    written = 0
+    progress(done, total)
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        try:
+            for number, frame in _decode(video):
+                path = wanted.get(number)
+                if path is None:
+                    continue
+                # PyAV converts by the stream's own colour tags; JPEG's encoder wants plain RGB.
+                picture = frame.to_ndarray(format="rgb24")
+                pending.append(workers.submit(_save, picture, path, quality))
+                if len(pending) >= _PENDING:
+                    pending.popleft().result()
+                written += 1
+                progress(done + written, total)
+            while pending:
+                pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+    return written
+
+
+def _decode(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Frames with their number in display order, as far as they can be decoded."""
+    numbers = {round(time * 1e6): number for number, time in enumerate(frame_times(video))}
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        try:
+            for frame in container.decode(stream):
+                if frame.time is not None and (number := numbers.get(round(frame.time * 1e6))) is not None:
+                    yield number, frame
+        except av.FFmpegError:
+            return  # cut short by a crash
+
+
+def _save(picture: np.ndarray, path: Path, quality: int) -> None:
+    part = path.with_suffix(".part")
+    Image.fromarray(picture).save(part, "JPEG", quality=quality)
+    part.replace(path)
+
+
+def _labels_csv(session: Session, labels: Labels, frames: list[int]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for i in frames:
+        writer.writerow(
+            [
+                session.image_name(i),
+                f"{labels.steering[i]:.6f}",
+                f"{labels.throttle[i]:.6f}",
+                f"{labels.brake[i]:.6f}",
+                f"{labels.speed_kmh[i]:.3f}",
+                labels.gear[i],
+                i,
+                f"{labels.timestamp[i]:.6f}",
+                f"{labels.normalized_position[i]:.6f}",
+                labels.lap[i],
+            ]
+        )
+    return text.getvalue()

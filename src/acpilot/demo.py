@@ -1,0 +1,101 @@
+"""The whole walk without the game: the practice game's expert drives, a session is recorded and converted."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import Progress
+
+from acpilot.dataset.contact_sheet import contact_sheet
+from acpilot.dataset.convert import convert
+from acpilot.errors import AcpilotError
+from acpilot.recording import record, report
+from acpilot.settings import ConvertSettings, DemoSettings, RecordSettings
+
+_TITLE = "acpilot demo"
+_PAGES = "acpilot_demo"
+
+
+def run_demo(settings: DemoSettings, console: Console) -> None:
+    """Record, convert, and say what to look at and what to type next.
+
+    Raises:
+        AcpilotError: there is no display and none could be started, or the practice game did not start.
+    """
+    with virtual_display() as note, _practice_game(settings):
+        if note:
+            console.print(note)
+        recording = RecordSettings(
+            duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
+        )
+        with console.status("starting the practice game ...") as status:
+            ending = record(recording, status.update)
+    for line in report(ending.session):
+        console.print(line)
+    if ending.fault:
+        raise ending.fault
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("converting", total=None)
+        result = convert(
+            ending.session, ConvertSettings(), lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    sheet = contact_sheet(ending.session)
+    console.print(f"\n[bold]{result.images} labelled images[/]  {ending.session.images_folder}")
+    console.print(f"labels              {ending.session.labels_file}")
+    console.print(f"look at them        {sheet}")
+    console.print("next                with Assetto Corsa running: acpilot record", soft_wrap=True)
+
+
+@contextmanager
+def virtual_display() -> Iterator[str]:
+    """Start a screen of its own (Xvfb) where there is none; yields a line that says so, or nothing.
+
+    Raises:
+        AcpilotError: there is no display, and no Xvfb.
+    """
+    if sys.platform != "linux" or os.environ.get("DISPLAY"):
+        yield ""
+        return
+    if not shutil.which("Xvfb"):
+        raise AcpilotError("there is no display: install one that needs no screen, 'sudo apt-get install xvfb'")
+    reader, writer = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x720x24", "-noreset", "-nolisten", "tcp"],
+        pass_fds=(writer,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    try:
+        with os.fdopen(reader) as answer:
+            number = answer.readline().strip()
+        if not number:
+            raise AcpilotError("Xvfb did not start: run it by hand, 'Xvfb :9', to see why")
+        os.environ["DISPLAY"] = f":{number}"
+        yield f"no display here: a virtual one is used (Xvfb :{number})"
+    finally:
+        os.environ.pop("DISPLAY", None)
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def _practice_game(settings: DemoSettings) -> Iterator[None]:
+    command = [
+        sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--disturbance", "0.6",
+        "--track", settings.track, "--title", _TITLE, "--pages", _PAGES,
+    ]  # fmt: skip
+    game = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield
+    except AcpilotError as error:
+        if game.poll() is None:
+            raise
+        said = (game.stdout.read() if game.stdout else "").strip().splitlines()
+        raise AcpilotError(f"the practice game did not run: {said[-1] if said else error}") from None
+    finally:
+        game.terminate()
+        game.communicate()

@@ -1,0 +1,1 @@
+"""Policy → game: how commands reach a game."""

@@ -1,0 +1,86 @@
+"""The virtual gamepad: a memory page through which another program drives the practice game."""
+
+import struct
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
+
+_LAYOUT = struct.Struct("<i3fi")
+"""Sequence number (even: whole, odd: being written), steering −1..1, throttle 0..1, brake 0..1, connected 0/1."""
+
+
+class GamepadState(NamedTuple):
+    """What the gamepad's owner last set."""
+
+    steering: float
+    throttle: float
+    brake: float
+
+
+def _name(pages: str) -> str:
+    return f"{pages}_gamepad"
+
+
+class VirtualGamepad:
+    """The driver's end; a context manager that leaves the gamepad at rest."""
+
+    def __init__(self, pages: str = "acpmf") -> None:
+        self._name = _name(pages)
+        self._mapping = create_mapping(self._name, _LAYOUT.size)
+        self._sequence = 0
+        self.set(0.0, 0.0, 0.0)
+
+    def set(self, steering: float, throttle: float, brake: float) -> None:
+        """Move the axes: steering −1 (left) … +1, throttle and brake 0 … 1; values beyond are clamped."""
+        self._write(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)), 1)
+
+    def _write(self, steering: float, throttle: float, brake: float, connected: int) -> None:
+        self._sequence += 2
+        self._mapping[:4] = (self._sequence - 1).to_bytes(4, "little")
+        self._mapping[4:] = _LAYOUT.pack(0, steering, throttle, brake, connected)[4:]
+        self._mapping[:4] = self._sequence.to_bytes(4, "little")
+
+    def close(self) -> None:
+        """Bring the axes to rest and disconnect; may be called twice."""
+        if not self._mapping.closed:
+            self._write(0.0, 0.0, 0.0, 0)
+            self._mapping.close()
+            remove_mapping(self._name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class VirtualGamepadReader:
+    """The game's end: finds the gamepad whenever it is connected."""
+
+    def __init__(self, pages: str = "acpmf") -> None:
+        self._name = _name(pages)
+        self._mapping = open_mapping(self._name, _LAYOUT.size)
+
+    def read(self) -> GamepadState:
+        """The axes now; at rest without a gamepad."""
+        if self._mapping is None:
+            self._mapping = open_mapping(self._name, _LAYOUT.size)
+        if self._mapping is not None:
+            for _ in range(100):  # an owner that died while writing leaves an odd number for ever
+                raw = self._mapping[: _LAYOUT.size]
+                sequence, steering, throttle, brake, connected = _LAYOUT.unpack(raw)
+                if sequence % 2 == 0 and raw == self._mapping[: _LAYOUT.size]:
+                    if connected:
+                        return GamepadState(steering, throttle, brake)
+                    break
+            self.close()
+        return GamepadState(0.0, 0.0, 0.0)
+
+    def close(self) -> None:
+        """Let go of the mapping; may be called twice."""
+        if self._mapping is not None:
+            self._mapping.close()
+            self._mapping = None

@@ -1,0 +1,133 @@
+"""Labels: the driver's inputs at each frame's instant, interpolated from the telemetry."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from acpilot.clock import NS
+from acpilot.errors import AcpilotError
+from acpilot.session import Session
+from acpilot.telemetry.log import read_telemetry
+from acpilot.telemetry.pages import Status
+from acpilot.telemetry.sample import Samples
+from acpilot.telemetry.steering import Steering, Unit, find_steering
+from acpilot.video.alignment import Alignment, frame_times
+
+MAX_GAP = NS // 10
+"""Between samples farther apart than this nothing is interpolated."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known of every frame of a video; all arrays have one entry per frame, in display order."""
+
+    frame: np.ndarray
+    """Frame number, int64, from 0."""
+    instant: np.ndarray
+    """int64 ns, monotonic clock: when the picture was on the screen."""
+    timestamp: np.ndarray
+    """Seconds since the session's start, float64."""
+    steering: np.ndarray
+    """−1 full left … +1 full right."""
+    throttle: np.ndarray
+    """0..1."""
+    brake: np.ndarray
+    """0..1."""
+    speed_kmh: np.ndarray
+    gear: np.ndarray
+    """−1 reverse, 0 neutral, 1 first."""
+    normalized_position: np.ndarray
+    """0..1 along the track."""
+    lap: np.ndarray
+    """Completed laps."""
+    paused: np.ndarray
+    """The game was paused: the picture stands still."""
+    known: np.ndarray
+    """There is telemetry on both sides of the instant, and the game was live."""
+
+    def chosen(self, *, keep_paused: bool) -> np.ndarray:
+        """Which frames are labelled, bool: the known ones, and those of pauses when asked for."""
+        return self.known | self.paused if keep_paused else self.known
+
+
+def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, start: int) -> Labels:
+    """Interpolate samples at the frames' instants.
+
+    Args:
+        samples: columns of the raw log, in the order of their instants.
+        steering: how the published steering becomes −1..1.
+        instants: int64 (n,) ns.
+        start: the instant that timestamps count from.
+    """
+    known_at = samples["instant"]
+    before = np.clip(np.searchsorted(known_at, instants, side="right") - 1, 0, len(known_at) - 1)
+    after = np.minimum(before + 1, len(known_at) - 1)
+    # The sample before says what state the game was in from then on.
+    status = samples["status"][before]
+    inside = (instants >= known_at[0]) & (instants <= known_at[-1])
+    paused = (instants >= known_at[0]) & (status == Status.PAUSE)
+    known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP)
+
+    def at(values: np.ndarray) -> np.ndarray:
+        interpolated: np.ndarray = np.interp(instants.astype(np.float64), known_at.astype(np.float64), values)
+        return interpolated
+
+    return Labels(
+        frame=np.arange(len(instants)),
+        instant=instants,
+        timestamp=(instants - start) / NS,
+        steering=at(steering.normalized(samples["steer_angle"])),
+        throttle=at(samples["throttle"]),
+        brake=at(samples["brake"]),
+        speed_kmh=at(samples["speed_kmh"]),
+        gear=samples["gear"][before],
+        normalized_position=samples["normalized_position"][before],
+        lap=samples["completed_laps"][before],
+        paused=paused,
+        known=known,
+    )
+
+
+def session_steering(session: Session, samples: Samples, unit: Unit | None, lock_degrees: float | None) -> Steering:
+    """The session's steering unit: what the recording found, unless it did not get so far or the user overrules it."""
+    if session.manifest.steering is None or unit is not None or lock_degrees is not None:
+        return find_steering(samples, unit, lock_degrees)
+    return session.manifest.steering
+
+
+def session_labels(session: Session, unit: Unit | None = None, lock_degrees: float | None = None) -> Labels:
+    """Labels of all frames of a session's video, whatever state its recording ended in.
+
+    Raises:
+        AcpilotError: video, telemetry or alignment are missing or damaged.
+    """
+    alignment: Alignment | None = session.manifest.alignment
+    if alignment is None:
+        raise AcpilotError(
+            f"{session.folder} has no alignment: the recording ended before its first frame; record the session again"
+        )
+    instants = alignment.instants(frame_times(session.video_file))
+    samples = read_telemetry(session.telemetry_file)
+    steering = session_steering(session, samples, unit, lock_degrees)
+    return label_frames(samples, steering, instants, session.manifest.start)
+
+
+def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:
+    """The original tool's ``inputs.csv``: exactly its six columns, a row per labelled frame."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["Timestamp", "Frame", "Steering", "Throttle", "Brake", "SpeedKmh"])
+    for i in np.flatnonzero(labels.chosen(keep_paused=keep_paused)):
+        writer.writerow(
+            [
+                f"{labels.timestamp[i]:.6f}",
+                labels.frame[i],
+                f"{labels.steering[i]:.6f}",
+                f"{labels.throttle[i]:.6f}",
+                f"{labels.brake[i]:.6f}",
+                f"{labels.speed_kmh[i]:.3f}",
+            ]
+        )
+    return text.getvalue()

@@ -1,0 +1,125 @@
+"""The driver who knows the way: follows the racing line from wherever the car is.
+
+The answer depends on the car's present state alone, so the expert can be asked what it would do in the middle of
+somebody else's drive, beside the road or facing the wrong way.
+"""
+
+import math
+
+from acpilot.practice.car import (
+    DRAG,
+    GRAVITY,
+    MASS,
+    MAX_STEER,
+    WHEELBASE,
+    Car,
+    Controls,
+    full_throttle_force,
+)
+from acpilot.practice.closed_path import ClosedPath
+from acpilot.practice.racing_line import SIDEWAYS, TRACTION, make_racing_line
+from acpilot.practice.track import KERB_WIDTH, Track
+
+_BASE_REACH, _REACH_TIME = 4.0, 0.35  # a place aside of the line is to be made good within 4 m and this time, s
+_CORRECTION = 4.0  # m/s² of sideways acceleration for that, at most
+_STEEPEST = 0.9  # rad, at most, between the way back to the line and the line
+_MOST_SIDEWAYS = 9.0  # m/s²: all that is asked of the front tyres
+_LEAD = 0.12  # s ahead at which the line's bend is read: the car takes that long to follow
+_UNDERSTEER = 0.0015  # rad of lock per m/s² of sideways acceleration, beyond what a slow car would need
+_SPEED_TIME = 0.3  # s in which it wants to have the speed planned for where it will then be
+_CAUTION, _MOST_CAUTION = 0.05, 0.2  # part of the speed given up per metre away from the line, and at most
+_FULL_BRAKE = 10.5  # m/s² at full pedal
+_OFF_ROAD_SPEED = 11.0  # m/s
+_ROAD_KEPT = KERB_WIDTH + 1.0  # metres between the middle of a car led aside and the end of the kerb
+_MOST_LOCK = 0.85  # of the steering: the expert never needs more
+
+
+class Expert:
+    """Drives a track."""
+
+    def __init__(self, track: Track) -> None:
+        self.line = make_racing_line(track)
+        self._path = ClosedPath(self.line.points)
+        self._spacing = track.spacing
+        self._heading: list[float] = self.line.heading.tolist()
+        self._curvature: list[float] = self.line.curvature.tolist()
+        self._speed: list[float] = self.line.speed.tolist()
+        self._slope: list[float] = track.slope.tolist()
+        self._left: list[float] = (track.half_width + KERB_WIDTH - self.line.offset).tolist()
+        self._right: list[float] = (-track.half_width - KERB_WIDTH - self.line.offset).tolist()
+
+    def controls(self, car: Car, index: int | None = None) -> Controls:
+        """What the expert would command in the car's place.
+
+        Args:
+            car: Any state of the car.
+            index: A track sample near the car, which saves a search of the whole line.
+        """
+        position, aside = self._path.project(car.x, car.y, self._path.nearest(car.x, car.y) if index is None else index)
+        curvature = self._curvature_to_line(car, position, aside)
+        throttle, brake = self._pedals(car, position, aside, curvature)
+        return Controls(max(-_MOST_LOCK, min(_MOST_LOCK, _steering(curvature, car.vx))), throttle, brake)
+
+    def steering_aside(self, shift: float, speed: float, index: int) -> float:
+        """Steering that, added to the expert's, leads the car ``shift`` metres left of its line, but not off the road.
+
+        Args:
+            shift: Metres, to the left.
+            speed: Of the car, m/s.
+            index: The track sample near the car.
+        """
+        shift = max(self._right[index] + _ROAD_KEPT, min(self._left[index] - _ROAD_KEPT, shift))
+        reach = _BASE_REACH + _REACH_TIME * speed
+        return _steering(2 / reach * _way_back(-shift, reach, speed), speed)
+
+    def _at(self, values: list[float], position: float) -> float:
+        """Value between two samples."""
+        index = int(position)
+        part = position - index
+        index %= len(values)
+        here = values[index]
+        return here + part * (values[index + 1 - len(values)] - here)
+
+    def _curvature_to_line(self, car: Car, position: float, aside: float) -> float:
+        """Curvature that follows the line and turns towards it from beside it, 1/m."""
+        index, speed = int(position), abs(car.vx)
+        reach = _BASE_REACH + _REACH_TIME * speed
+        line_heading = self._heading[index] + (position - index) * self._spacing * self._curvature[index]
+        turned = math.remainder(car.heading - line_heading, math.tau) - _way_back(aside, reach, speed)
+        correction = -2 / reach * math.sin(max(-math.pi / 2, min(math.pi / 2, turned)))
+        curvature = self._at(self._curvature, position + _LEAD * speed / self._spacing) + correction
+        most = _MOST_SIDEWAYS / max(speed * speed, 1.0)
+        return max(-most, min(most, curvature))
+
+    def _pedals(self, car: Car, position: float, aside: float, curvature: float) -> tuple[float, float]:
+        """Throttle and brake, one of them zero."""
+        speed = car.vx
+        wanted = self._at(self._speed, position + _SPEED_TIME * abs(speed) / self._spacing)
+        wanted *= 1 - min(_MOST_CAUTION, _CAUTION * abs(aside))
+        bend_speed = math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
+        index = int(position)
+        if not self._right[index] < aside < self._left[index]:
+            bend_speed = min(bend_speed, _OFF_ROAD_SPEED)
+        wish = (min(wanted, bend_speed) - speed) / _SPEED_TIME  # away from the line the way back decides
+        resistance = DRAG * speed * speed / MASS + GRAVITY * self._slope[index] + 0.13
+        if wish + resistance < -0.5:
+            return 0.0, min(1.0, (-wish - resistance) / _FULL_BRAKE)
+        used = min(1.0, abs(car.ay) / 10.0)
+        grip = TRACTION * math.sqrt(1 - used * used)
+        # A sliding rear axle gets less throttle, long before it would spin the car.
+        slide = max(car.slip[2], car.slip[3]) - 0.1
+        if slide > 0:
+            grip *= max(0.0, 1 - slide / 0.1)
+        push = min(wish + resistance, max(grip, 0.3))
+        return max(0.0, min(1.0, push * MASS / full_throttle_force(max(speed, 0.0), car.gear))), 0.0
+
+
+def _way_back(aside: float, reach: float, speed: float) -> float:
+    """Angle to the line, radians, at which to drive when ``aside`` metres left of it."""
+    steepest = min(_STEEPEST, _CORRECTION * reach / (2 * speed * speed + 1e-3))
+    return max(-steepest, min(steepest, -aside / reach))
+
+
+def _steering(curvature: float, speed: float) -> float:
+    """Steering command for a curvature."""
+    return -curvature * (WHEELBASE + _UNDERSTEER * speed * speed) / MAX_STEER

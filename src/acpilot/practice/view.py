@@ -1,0 +1,302 @@
+"""The practice game's window or off-screen picture: draws a track as seen from the car, reads keys and gamepad."""
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from panda3d.core import (
+    ButtonHandle,
+    Camera,
+    ConfigVariableString,
+    DataGraphTraverser,
+    FrameBufferProperties,
+    GamepadButton,
+    GraphicsEngine,
+    GraphicsOutput,
+    GraphicsPipe,
+    GraphicsPipeSelection,
+    InputDevice,
+    InputDeviceManager,
+    MouseAndKeyboard,
+    MouseWatcher,
+    NodePath,
+    OrthographicLens,
+    PerspectiveLens,
+    Texture,
+    WindowProperties,
+    load_prc_file_data,
+)
+
+from acpilot.practice import cabin, clock_strip, scenery
+from acpilot.practice.light import LIGHTS, LightName
+from acpilot.practice.mesh import merge, quad
+from acpilot.practice.pose import Pose
+from acpilot.practice.track import Track
+
+RendererName = Literal["auto", "opengl", "software"]
+
+KEYS = (
+    *"abcdefghijklmnopqrstuvwxyz0123456789",
+    *("arrow_left", "arrow_right", "arrow_up", "arrow_down", "space", "enter", "escape", "tab", "backspace"),
+    *("shift", "control", "alt", "page_up", "page_down", "home", "end", "f1", "f2", "f3", "f4", "f5"),
+)
+"""The keys that ``View.keys`` can name."""
+
+_NEAR, _FAR = 0.2, scenery.SKY_RADIUS * 1.1
+_SETTINGS = """
+audio-library-name null
+sync-video 0
+win-origin -2 -2
+load-display p3tinydisplay
+aux-display p3tinydisplay
+notify-level-device fatal
+notify-level-egldisplay error
+"""
+"""Panda3D's settings; of input devices only fatal errors: it reports a missing /dev/input as an error."""
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How a track is shown."""
+
+    title: str = "Assetto Corsa"
+    size: tuple[int, int] = (640, 360)
+    """Width and height of the picture, pixels."""
+    offscreen: bool = False
+    """Without a window; needs no display."""
+    renderer: RendererName = "auto"
+    """``software`` is Panda3D's own renderer without OpenGL (and without fog); ``auto`` takes it for want of OpenGL."""
+    camera: cabin.CameraName = "bonnet"
+    light: LightName = "noon"
+    burn_clock: bool = False
+    """Whether the instant drawn is shown as a strip of cells along the upper edge (see ``clock_strip``)."""
+
+
+class View:
+    """A picture of a track as seen from a car. Several can be opened, one after another or at once."""
+
+    def __init__(self, track: Track, options: ViewOptions) -> None:
+        self.options = options
+        self._closed = False
+        self._keyboard: _Keyboard | None = None
+        self._engine = GraphicsEngine()
+        self._engine.set_auto_flip(True)
+        self._output, self.renderer, self.renderer_note = _open(self._engine, options)
+        light = LIGHTS[options.light]
+        self._scene = scenery.build(track, options.light)
+        self._car = scenery.CarInside(self._scene.root, options.camera, light)
+        self._camera = self._add_camera(cabin.CAMERAS[options.camera])
+        self._clock = _ClockStrip(self._output, options.size) if options.burn_clock else None
+        self._output.set_clear_color((*(channel / 255 for channel in light.fog), 1))
+        self._output.set_clear_color_active(True)
+        self._output.set_clear_depth_active(True)
+        self._picture: Texture | None = None
+        if options.offscreen:
+            self._picture = Texture()
+            self._output.add_render_texture(self._picture, GraphicsOutput.RTM_copy_ram)
+        else:
+            self._keyboard = _Keyboard(self._output)
+
+    def _add_camera(self, place: cabin.Camera) -> NodePath:
+        width, height = self.options.size
+        lens = PerspectiveLens()
+        lens.set_aspect_ratio(width / height)
+        lens.set_fov(place.field_of_view)
+        lens.set_near_far(_NEAR, _FAR)
+        camera = self._car.node.attach_new_node(Camera("camera", lens))
+        camera.set_pos(*place.position)
+        camera.set_hpr(-90, place.pitch, 0)  # Panda3D's cameras look along +y, the car's nose points along +x
+        self._output.make_display_region().set_camera(camera)
+        return camera
+
+    def draw(self, pose: Pose, instant: int) -> None:
+        """Draw one frame.
+
+        Args:
+            pose: The car at that instant.
+            instant: Instant of the physics step drawn, ns; goes into the clock strip if there is one.
+        """
+        if self._closed:
+            raise RuntimeError("the view has been closed")
+        node = self._car.node
+        node.set_pos(pose.x, pose.y, pose.z)
+        # Panda3D turns around y first, then x, then z, all right-handed; the nose rises by a negative turn around y.
+        node.set_hpr(math.degrees(pose.heading), math.degrees(pose.roll), -math.degrees(pose.pitch))
+        self._car.show(pose)
+        self._scene.sky.set_pos(self._camera.get_pos(self._scene.root))
+        if self._clock is not None:
+            self._clock.show(instant)
+        self._engine.render_frame()
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The last frame, RGB from the top left, uint8 (height, width, 3); only off-screen."""
+        if self._picture is None:
+            raise RuntimeError("pixels can be read back only from an off-screen view")
+        image = self._picture.get_ram_image()
+        if not image:
+            raise RuntimeError("nothing has been drawn yet")
+        width, height = self.options.size
+        rows = np.frombuffer(image, dtype=np.uint8).reshape(height, width, -1)
+        return np.ascontiguousarray(rows[::-1, :, 2::-1])
+
+    @property
+    def closed(self) -> bool:
+        """Whether the view is closed, by the user or by ``close``."""
+        return self._closed or (not self.options.offscreen and self._output.is_closed())
+
+    def keys(self) -> frozenset[str]:
+        """Names of the keys held down now, of those in ``KEYS``; none off-screen."""
+        return self._keyboard.held() if self._keyboard is not None and not self.closed else frozenset()
+
+    def gamepad(self) -> tuple[float, float, float] | None:
+        """Steering (-1..+1), throttle and brake (0..1) of the first gamepad; None without one."""
+        return _read_gamepad()
+
+    def close(self) -> None:
+        """Close the window and free its memory; closing twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self._keyboard = None
+        self._output.clear_render_textures()
+        self._output.remove_all_display_regions()
+        self._engine.remove_all_windows()
+        self._scene.root.remove_node()
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@cache
+def _configure() -> None:
+    load_prc_file_data("acpilot", _SETTINGS)
+
+
+def _open(engine: GraphicsEngine, options: ViewOptions) -> tuple[GraphicsOutput, str, str]:
+    """Open the window or buffer: it, its renderer's name and, if another was wanted, why."""
+    _configure()
+    # Panda3D reads its environment when it is loaded; DISPLAY may have been set since.
+    ConfigVariableString("display", "").set_value(os.environ.get("DISPLAY", ""))
+    if options.renderer == "software":
+        return _open_with(engine, options, "software"), "software", ""
+    try:
+        return _open_with(engine, options, "opengl"), "opengl", ""
+    except RuntimeError as error:
+        if options.renderer == "opengl":
+            raise
+        return _open_with(engine, options, "software"), "software", f"software instead of OpenGL: {error}"
+
+
+def _open_with(engine: GraphicsEngine, options: ViewOptions, renderer: str) -> GraphicsOutput:
+    display = os.environ.get("DISPLAY")
+    # Without DISPLAY Panda3D would try display 0, which may be anyone's.
+    pipe = None
+    if options.offscreen or display or sys.platform != "linux":
+        pipe = _pipe(renderer, options.offscreen)
+    if pipe is None or not pipe.is_valid():
+        kind = "off-screen picture" if options.offscreen else "window"
+        where = "" if options.offscreen else f" on DISPLAY {display}" if display else " without DISPLAY"
+        raise RuntimeError(f"no {renderer} {kind} can be had{where}")
+    buffer = FrameBufferProperties()
+    buffer.set_rgb_color(True)
+    buffer.set_rgba_bits(8, 8, 8, 0)
+    buffer.set_depth_bits(24)
+    buffer.set_back_buffers(0 if options.offscreen else 1)
+    window = WindowProperties.size(*options.size)
+    window.set_title(options.title)
+    window.set_fixed_size(True)
+    flags = GraphicsPipe.BF_refuse_window if options.offscreen else GraphicsPipe.BF_require_window
+    output = engine.make_output(pipe, options.title, 0, buffer, window, flags)
+    if output is not None:
+        engine.open_windows()
+        if output.is_valid():
+            return output
+        engine.remove_all_windows()
+    raise RuntimeError(f"{renderer} refused to open {options.size[0]} x {options.size[1]} pixels")
+
+
+def _pipe(renderer: str, offscreen: bool) -> GraphicsPipe | None:
+    """The way to a renderer: of OpenGL off-screen on Linux the one that needs no X server (EGL)."""
+    selection = GraphicsPipeSelection.get_global_ptr()
+    if renderer == "software":
+        if offscreen:
+            selection.load_aux_modules()
+            return selection.make_pipe("TinyOffscreenGraphicsPipe")
+        return selection.make_module_pipe("p3tinydisplay")
+    return selection.make_module_pipe("p3headlessgl" if offscreen and sys.platform == "linux" else "pandagl")
+
+
+class _ClockStrip:
+    """The clock strip as a card over the scene: no light, fog or texture, so that its pixels are exact."""
+
+    def __init__(self, output: GraphicsOutput, size: tuple[int, int]) -> None:
+        height = clock_strip.strip_height(size[1]) / size[1]
+        # A tenth of a pixel to the right: exact pixel borders may be rounded either way.
+        edges = np.arange(clock_strip.CELLS + 1) / clock_strip.CELLS + 0.1 / size[0]
+        cells = [
+            quad([[a, 0, 1 - height], [b, 0, 1 - height], [b, 0, 1], [a, 0, 1]], (1, 1, 1)) for a, b in pairwise(edges)
+        ]
+        self._mesh = merge(cells)
+        self._node = scenery.make_node(self._mesh, self._mesh.color)
+        root = NodePath("overlay")
+        root.set_depth_test(False)
+        root.set_depth_write(False)
+        root.attach_new_node(self._node)
+        lens = OrthographicLens()
+        lens.set_film_size(1, 1)
+        lens.set_film_offset(0.5, 0.5)
+        lens.set_near_far(-1, 1)
+        region = output.make_display_region()
+        region.set_sort(10)
+        region.set_camera(root.attach_new_node(Camera("overlay", lens)))
+
+    def show(self, instant: int) -> None:
+        colors = np.repeat(clock_strip.encode(instant) / 255, 4)[:, None] * np.ones(3)
+        self._node.remove_all_geoms()
+        self._node.add_geoms_from(scenery.make_node(self._mesh, colors))
+
+
+class _Keyboard:
+    """Which keys are held while the window has the focus."""
+
+    def __init__(self, window: GraphicsOutput) -> None:
+        self._root = NodePath("keyboard")
+        self._watcher = MouseWatcher("keys")
+        self._root.attach_new_node(MouseAndKeyboard(window, 0, "window")).attach_new_node(self._watcher)
+        self._traverser = DataGraphTraverser()
+        self._buttons = {name: ButtonHandle(name) for name in KEYS}
+
+    def held(self) -> frozenset[str]:
+        self._traverser.traverse(self._root.node())
+        return frozenset(name for name, button in self._buttons.items() if self._watcher.is_button_down(button))
+
+
+def _read_gamepad() -> tuple[float, float, float] | None:
+    manager = InputDeviceManager.get_global_ptr()
+    manager.update()
+    pads = [pad for pad in manager.get_devices(InputDevice.DeviceClass.gamepad) if pad.connected]
+    if not pads:
+        return None
+    pad = pads[0]
+    pad.poll()
+
+    def pedal(axis: InputDevice.Axis, button: ButtonHandle) -> float:
+        """Triggers are axes on some gamepads and buttons on others."""
+        state = pad.find_axis(axis)
+        if state:
+            return min(max(float(state.value), 0.0), 1.0)
+        return float(bool((found := pad.find_button(button)) and found.pressed))
+
+    stick = pad.find_axis(InputDevice.Axis.left_x)
+    steering = min(max(float(stick.value), -1.0), 1.0) if stick else 0.0
+    throttle = pedal(InputDevice.Axis.right_trigger, GamepadButton.rtrigger())
+    return steering, throttle, pedal(InputDevice.Axis.left_trigger, GamepadButton.ltrigger())

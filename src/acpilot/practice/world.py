@@ -1,0 +1,185 @@
+"""The practice game's world: a car on a track, its laps, and the expert when nobody else drives."""
+
+import math
+
+from acpilot.practice.car import WHEEL_X, WHEEL_Y, Car, Controls, Surface
+from acpilot.practice.closed_path import ClosedPath
+from acpilot.practice.disturbance import Disturbance
+from acpilot.practice.expert import Expert
+from acpilot.practice.track import KERB_WIDTH, Track
+
+DT = 0.003
+"""Seconds a physics step takes: 333.3 Hz, as in Assetto Corsa."""
+
+_EXPERT_EVERY = 4  # steps: the expert decides 83 times a second
+_LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
+_PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
+
+_ROAD, _KERB, _GRASS = (1.0, 0.013), (0.95, 0.015), (0.6, 0.09)  # grip, rolling resistance
+_ROAD_GRIP, _ROAD_RESISTANCE = (_ROAD[0],) * 4, (_ROAD[1],) * 4
+_REACH = 1.6  # metres no tyre is farther from the car's middle than
+
+
+class World:
+    """A car on a track. The same track, seed and controls give the same drive to the last bit."""
+
+    def __init__(self, track: Track, *, seed: int = 0, expert: bool = False, disturbance: float = 0.0) -> None:
+        """Put the car on the start line, at rest.
+
+        Args:
+            track: Where to drive.
+            seed: Decides when and how the expert is disturbed.
+            expert: Whether the expert drives when ``step`` is given no controls.
+            disturbance: 0 (none) to 1: how far the expert is led away from its line from time to time.
+        """
+        self.track = track
+        self.expert_drives = expert
+        self.expert = Expert(track) if expert else None
+        self.controls = Controls()
+        """What the car was given in the last step."""
+        self.expert_controls = Controls()
+        """What the expert, undisturbed, would command; kept current while it drives."""
+        self.steps = 0
+        self.progress = 0.0
+        """Along the centre line, 0 <= progress < 1."""
+        self.lateral = 0.0
+        """Metres left of the centre line."""
+        self.lap = 0
+        """Completed laps."""
+        self.last_lap_time: float | None = None
+        self.best_lap_time: float | None = None
+        self.tyres_out = 0
+        """Tyres beyond the kerb."""
+        self.resets = 0
+        self._disturbance = Disturbance(seed, disturbance)
+        self._lap_start = 0.0
+        self._distance = 0.0  # along the centre line since the start, backwards counting down, metres
+        self._trouble = 0.0  # seconds the expert has been off the road or stuck
+        self._surface = Surface()
+        self._path = ClosedPath(track.center[:, :2])
+        self._height: list[float] = track.center[:, 2].tolist()
+        self._slope: list[float] = track.slope.tolist()
+        self._heading: list[float] = track.heading.tolist()
+        self._curvature: list[float] = track.curvature.tolist()
+        self._half_width: list[float] = track.half_width.tolist()
+        self._position = 0.0  # along the centre line, in samples
+        self.car = self._car_at(0)
+        self._locate()
+
+    @property
+    def time(self) -> float:
+        """Seconds of game since the start."""
+        return self.steps * DT
+
+    @property
+    def lap_time(self) -> float:
+        """Seconds of the present lap."""
+        return self.time - self._lap_start
+
+    @property
+    def off_track(self) -> bool:
+        """Whether all four tyres are off the road."""
+        return self.tyres_out == 4
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the controls contain a disturbance (the expert's own are in ``expert_controls``)."""
+        return self.expert_drives and self._disturbance.active
+
+    def step(self, controls: Controls | None = None) -> None:
+        """Move on by one physics step.
+
+        Args:
+            controls: What the driver commands; None lets the expert drive, or keeps the last ones when there is none.
+        """
+        if controls is not None:
+            self.controls.steering, self.controls.throttle, self.controls.brake = (
+                controls.steering, controls.throttle, controls.brake,
+            )  # fmt: skip
+        elif self.expert is not None and self.steps % _EXPERT_EVERY == 0:
+            self._let_expert_decide(self.expert)
+        self.car.step(self.controls, DT, self._surface)
+        self.steps += 1
+        self._locate()
+
+    def reset(self) -> None:
+        """Put the car back on the centre line where it is, at rest, facing forward."""
+        index = int(self._position)
+        self.resets += 1
+        self._trouble = 0.0
+        self.car = self._car_at(index)
+        self.controls = Controls()
+        self._disturbance.pause()
+        self._locate()
+
+    def _car_at(self, index: int) -> Car:
+        return Car(self._path.x[index], self._path.y[index], self._height[index], self._heading[index])
+
+    def _let_expert_decide(self, expert: Expert) -> None:
+        """The expert's answer, and what the disturbance makes of it."""
+        seconds = _EXPERT_EVERY * DT
+        self._put_back_if_stuck(seconds)
+        index = int(self._position)
+        self.expert_controls = answer = expert.controls(self.car, index)
+        shift = self._disturbance.shift(seconds)
+        steering = answer.steering + (expert.steering_aside(shift, self.car.speed, index) if shift else 0.0)
+        self.controls = Controls(max(-1.0, min(1.0, steering)), answer.throttle, answer.brake)
+
+    def _put_back_if_stuck(self, seconds: float) -> None:
+        """Put the expert's car back when it has not got back by itself for some time."""
+        car = self.car
+        turned = abs(math.remainder(car.heading - self._heading[int(self._position)], math.tau)) > math.pi / 2
+        self._trouble = self._trouble + seconds if self.off_track or turned or car.speed < 0.5 else 0.0
+        if self._trouble > _PATIENCE:
+            self.reset()
+
+    def _locate(self) -> None:
+        """Find the car on the track, count laps, and feel the ground below it."""
+        car, path, count = self.car, self._path, len(self._height)
+        position, lateral = path.project(car.x, car.y, int(self._position))
+        if abs(lateral) > self._half_width[int(position)] + _LOST:
+            position, lateral = path.project(car.x, car.y, path.nearest(car.x, car.y))
+        moved = position - self._position
+        if moved > count / 2:
+            moved -= count
+        elif moved < -count / 2:
+            moved += count
+        self._position, self.lateral, self.progress = position, lateral, position / count
+        self._count_lap(moved * self.track.spacing)
+
+        index = int(position)
+        part, after = position - index, index + 1 if index + 1 < count else 0
+        height, slope = self._height[index], self._slope[index]
+        turned = car.heading - self._heading[index]
+        cosine, surface = math.cos(turned), self._surface
+        surface.height = height + part * (self._height[after] - height)
+        surface.grade = (slope + part * (self._slope[after] - slope)) * cosine
+        if abs(lateral) < self._half_width[index] - _REACH:
+            surface.grip, surface.resistance, self.tyres_out = _ROAD_GRIP, _ROAD_RESISTANCE, 0
+        else:
+            self._feel_each_tyre(index, cosine, math.sin(turned))
+
+    def _feel_each_tyre(self, index: int, cosine: float, sine: float) -> None:
+        """What each tyre stands on when not all of them are surely on the road."""
+        half_width, bend = self._half_width[index], 0.5 * self._curvature[index]
+        grip, resistance, out = [], [], 0
+        for x, y in zip(WHEEL_X, WHEEL_Y, strict=True):
+            along = x * cosine - y * sine
+            aside = abs(self.lateral + x * sine + y * cosine - bend * along * along)
+            out += aside > half_width + KERB_WIDTH
+            ground = _ROAD if aside <= half_width else _KERB if aside <= half_width + KERB_WIDTH else _GRASS
+            grip.append(ground[0])
+            resistance.append(ground[1])
+        self._surface.grip, self._surface.resistance, self.tyres_out = grip, resistance, out
+
+    def _count_lap(self, moved: float) -> None:
+        """Add up the way; each further length of the track completes a lap, at an instant within the step."""
+        self._distance += moved
+        beyond = self._distance - (self.lap + 1) * self.track.length
+        if beyond < 0:
+            return
+        crossed = self.time - DT * min(1.0, beyond / max(moved, 1e-9))
+        self.last_lap_time = crossed - self._lap_start
+        self.best_lap_time = min(self.last_lap_time, self.best_lap_time or math.inf)
+        self._lap_start = crossed
+        self.lap += 1

@@ -1,0 +1,234 @@
+"""Joins telemetry and video into a session."""
+
+import gc
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+
+from acpilot.clock import NS, now
+from acpilot.errors import AcpilotError
+from acpilot.labels import inputs_csv, session_labels, session_steering
+from acpilot.session import Counts, Session, settings_record, write_atomically
+from acpilot.settings import RecordSettings
+from acpilot.stopping import Stop
+from acpilot.telemetry.log import TelemetryWriter, read_telemetry
+from acpilot.telemetry.pages import PHYSICS, Status, decode_text
+from acpilot.telemetry.sampler import Sampler
+from acpilot.telemetry.shared_memory import PageReader
+from acpilot.telemetry.steering import Unit
+from acpilot.video.screen import ScreenRecorder
+from acpilot.window import WindowNotFoundError, find_window
+
+Show = Callable[[str], None]
+"""Shows one line of text in place of the one before."""
+
+_LOOK = 0.25
+_GAME_GONE_AFTER = 5 * NS
+_FRESH = 0.5
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a recording ended."""
+
+    session: Session
+    fault: AcpilotError | None
+    """What ended it, when that was not the user's wish."""
+
+
+def record(settings: RecordSettings, show: Show) -> Ending:
+    """Record one session, from waiting for the game to a finished folder.
+
+    Raises:
+        AcpilotError: nothing could be recorded.
+    """
+    with Stop(settings.duration) as stop:
+        pages = _wait_for_game(settings, stop, show)
+        with pages:
+            session = Session.create(settings.output, settings_record(settings))
+            fault = _record_session(session, settings, pages, stop, show)
+    show("reading the session back ...")
+    fault = _finish(session, settings, fault)
+    return Ending(session, fault)
+
+
+def report(session: Session) -> Iterator[str]:
+    """What a recording holds and how far it can be trusted, a line each."""
+    manifest = session.manifest
+    counts = manifest.counts
+    yield f"session   {session.folder}"
+    yield f"ended by  {manifest.ended_by}"
+    yield (
+        f"video     {counts.frames} frames, {counts.dropped_frames} dropped, {counts.repeated_frames} repeated; "
+        f"{manifest.recorder.get('pace')}"
+    )
+    yield f"telemetry {counts.samples} samples, {counts.lost_packets} lost"
+    if alignment := manifest.alignment:
+        yield f"alignment {alignment.method}; no frame is off by more than {alignment.error_bound_ms:.1f} ms"
+    if steering := manifest.steering:
+        yield f"steering  {steering.unit} ({steering.certainty}), largest {steering.largest:.2f}"
+    yield (
+        f"labels    {counts.labelled_frames} frames; {counts.paused_frames} paused and "
+        f"{counts.unlabelled_frames} without telemetry left out"
+    )
+    yield from (f"note      {problem}" for problem in manifest.problems)
+
+
+def steering_unit(choice: str) -> Unit | None:
+    """The unit that a setting names; None for ``auto``."""
+    return None if choice == "auto" else choice  # type: ignore[return-value]
+
+
+def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageReader:
+    """Wait until the game's pages move and its window is there."""
+    deadline = now() + round(settings.wait * NS)
+    problem = ""
+    while True:
+        pages = PageReader.open(settings.pages)
+        if pages is None:
+            problem = "no game: Assetto Corsa's memory pages are not there. Start the game (on Linux its bridge too) and drive"
+        elif not pages.is_live(_FRESH):
+            pages.close()
+            problem = (
+                "the game's memory pages are there but stand still: it is paused or in a menu, or they were left "
+                "behind by a game that has gone. Get on the track"
+            )
+        else:
+            try:
+                if settings.region is None:
+                    find_window(settings.title).close()
+                return pages
+            except WindowNotFoundError as error:
+                pages.close()
+                problem = str(error)
+        if now() > deadline:
+            raise AcpilotError(f"{problem} (waited {settings.wait:g} s)")
+        show(f"waiting: {problem} ({' or '.join(stop.ways)} gives up)")
+        if stop.wait(_LOOK):
+            raise AcpilotError(f"stopped by {stop.reason} before the game was there: nothing was recorded")
+
+
+def _record_session(
+    session: Session, settings: RecordSettings, pages: PageReader, stop: Stop, show: Show
+) -> AcpilotError | None:
+    """Record until there is a reason to stop; the fault that was the reason, if one was."""
+    manifest = session.manifest
+    manifest.game = _game(pages)
+    manifest.start = now()
+    sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
+    recorder = ScreenRecorder(settings, session.video_file)
+    fault: AcpilotError | None = None
+    # The collector's long pauses and the default 5 ms between threads would cost physics steps.
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    try:
+        sampler.start()
+        recorder.start()
+        # From here on a killed recording can be converted: its instants are in the manifest.
+        manifest.alignment = recorder.alignment()
+        manifest.recorder = recorder.report()
+        session.save()
+        stop.start_duration()
+        while not stop.wait(_LOOK):
+            fault = _fault(sampler, recorder, session)
+            if fault:
+                break
+            show(_live_line(session, sampler, recorder, pages, stop))
+    except AcpilotError as error:
+        fault = error
+    finally:
+        recorder.stop()
+        sampler.stop()
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+    fault = fault or _fault(sampler, recorder, session)
+    manifest.ended_by = str(fault or stop.reason)
+    if recorder.frames:
+        manifest.alignment = recorder.alignment()
+    manifest.recorder = recorder.report()
+    manifest.counts = Counts(
+        samples=sampler.counts.samples,
+        lost_packets=sampler.counts.lost,
+        torn_reads=sampler.counts.torn,
+        frames=recorder.frames,
+        dropped_frames=recorder.dropped,
+        repeated_frames=recorder.repeated,
+    )
+    return fault
+
+
+def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> AcpilotError | None:
+    """What makes going on impossible, if anything."""
+    if sampler.status != Status.PAUSE and now() - sampler.last_change > _GAME_GONE_AFTER:
+        return AcpilotError("the game has ended: its memory pages have stood still for 5 s")
+    failure = sampler.failure or recorder.failure
+    if failure is None or isinstance(failure, AcpilotError):
+        return failure
+    if shutil.disk_usage(session.folder).free < 1 << 20:
+        return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
+    return AcpilotError(f"the recording cannot be written: {failure}")
+
+
+def _game(pages: PageReader) -> dict[str, Any]:
+    static = pages.static()
+    texts = ("game_version", "shared_memory_version", "car", "track", "track_configuration", "car_skin")
+    numbers = ("max_rpm", "track_length_m")
+    return {name: decode_text(static[name]) for name in texts} | {name: static[name].item() for name in numbers}
+
+
+def _live_line(session: Session, sampler: Sampler, recorder: ScreenRecorder, pages: PageReader, stop: Stop) -> str:
+    elapsed = (now() - session.manifest.start) / NS
+    sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in session.sizes())
+    if sampler.status == Status.PAUSE:
+        driving = "game paused"
+    elif page := pages.physics():
+        physics = np.frombuffer(page, PHYSICS)[0]
+        driving = (
+            f"{physics['speed_kmh']:5.1f} km/h  steering {physics['steer_angle']:+.2f}  "
+            f"throttle {physics['gas']:.2f}  brake {physics['brake']:.2f}"
+        )
+    else:
+        driving = "..."
+    return (
+        f"recording {elapsed:6.1f} s  {driving}  {recorder.frames} frames ({recorder.dropped} dropped)  "
+        f"{sampler.counts.samples} samples ({sampler.counts.lost} lost)  {sizes}  stop: {' or '.join(stop.ways)}"
+    )
+
+
+def _finish(session: Session, settings: RecordSettings, fault: AcpilotError | None) -> AcpilotError | None:
+    """Derive what is derived, write the manifest; the fault to report, if any."""
+    manifest = session.manifest
+    manifest.state = "partial" if fault else "complete"
+    try:
+        try:
+            samples = read_telemetry(session.telemetry_file)
+            unit = steering_unit(settings.steering_unit)
+            manifest.steering = session_steering(session, samples, unit, settings.steering_lock)
+            labels = session_labels(session)
+            chosen = labels.chosen(keep_paused=settings.keep_paused)
+            manifest.counts.labelled_frames = int(chosen.sum())
+            manifest.counts.paused_frames = int(labels.paused.sum())
+            manifest.counts.unlabelled_frames = int((~labels.known & ~labels.paused).sum())
+            write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
+        except AcpilotError as problem:
+            manifest.state = "partial"
+            fault = fault or problem
+        if fault:
+            manifest.problems.append(str(fault))
+        if manifest.steering and manifest.steering.certainty == "assumed":
+            manifest.problems.append(
+                f"the unit of the steering is assumed ({manifest.steering.unit}): the drive had too few bends to tell"
+            )
+        session.save()
+    except (OSError, av.FFmpegError) as error:
+        fault = fault or AcpilotError(
+            f"the session's last files could not be written ({error}); convert derives them again"
+        )
+    return fault

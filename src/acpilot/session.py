@@ -1,0 +1,202 @@
+"""The session folder: its files and its manifest. The only code that knows a file name."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any, Literal
+
+from acpilot import __version__
+from acpilot.errors import AcpilotError
+from acpilot.telemetry.steering import Steering
+from acpilot.video.alignment import Alignment
+
+FORMAT = 1
+"""Version of the manifest that this program writes, and the newest that it reads."""
+_ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a crash leaves either the old content or the new one."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def environment() -> dict[str, str]:
+    """The machine and the versions that a session was made with."""
+    versions = {d.name.lower(): d.version for d in distributions() if d.name.lower() in _ENVIRONMENT}
+    return {"acpilot": __version__, "python": platform.python_version(), "platform": platform.platform(), **versions}
+
+
+@dataclass
+class Counts:
+    """What a session holds and what it lacks."""
+
+    samples: int = 0
+    lost_packets: int = 0
+    torn_reads: int = 0
+    frames: int = 0
+    dropped_frames: int = 0
+    """Frames that the recorder could not take or encode in time."""
+    repeated_frames: int = 0
+    """Frames whose picture was already that of the frame before."""
+    labelled_frames: int = 0
+    paused_frames: int = 0
+    unlabelled_frames: int = 0
+    """Frames without telemetry around them."""
+
+
+@dataclass
+class Manifest:
+    """``session.json``."""
+
+    state: Literal["recording", "complete", "partial"] = "recording"
+    """``recording`` in a folder that nobody writes to any more means that the recorder was killed."""
+    created: str = ""
+    """Wall time at the start, ISO 8601 with the offset from UTC: the only wall time of a session."""
+    environment: dict[str, str] = field(default_factory=environment)
+    settings: dict[str, Any] = field(default_factory=dict)
+    game: dict[str, Any] = field(default_factory=dict)
+    """Car, track and what else the game says of itself."""
+    recorder: dict[str, Any] = field(default_factory=dict)
+    """Which recorder took the video, why that one, and how steadily."""
+    start: int = 0
+    """Instant (ns, monotonic clock) that the times of the session count from."""
+    steering: Steering | None = None
+    alignment: Alignment | None = None
+    counts: Counts = field(default_factory=Counts)
+    ended_by: str = ""
+    problems: list[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """The manifest as indented JSON."""
+        return json.dumps(asdict(self), indent=2, default=str) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: Path) -> "Manifest":
+        """Read a manifest.
+
+        Raises:
+            AcpilotError: the text is no manifest, or one of a newer version.
+        """
+        try:
+            raw = json.loads(text)
+            version = raw["format"]
+        except (ValueError, TypeError, KeyError):
+            raise AcpilotError(f"{path} is damaged: it is not the manifest of a session") from None
+        if not isinstance(version, int) or version > FORMAT:
+            raise AcpilotError(
+                f"{path} has format {version}, this acpilot reads up to {FORMAT}: update it with "
+                "'pip install --upgrade acpilot'"
+            )
+        try:
+            known = {name.name for name in fields(cls)}
+            values = {name: value for name, value in raw.items() if name in known}
+            for name, kind in (("steering", Steering), ("alignment", Alignment), ("counts", Counts)):
+                if values.get(name) is not None:
+                    values[name] = kind(**values[name])
+            return cls(**values)
+        except TypeError as error:
+            raise AcpilotError(f"{path} is damaged: {error}") from None
+
+
+class Session:
+    """A session folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest_file = folder / "session.json"
+        self.telemetry_file = folder / "telemetry.arrow"
+        self.video_file = folder / "session_recording.mkv"
+        self.inputs_file = folder / "inputs.csv"
+        self.images_folder = folder / "processed_images"
+        self.labels_file = folder / "processed_data.csv"
+        self.conversion_file = folder / "processed_data.json"
+        self.contact_sheet_file = folder / "contact_sheet.png"
+        self.manifest = Manifest()
+
+    @classmethod
+    def create(cls, parent: Path, settings: dict[str, Any]) -> "Session":
+        """Make a new folder named after the wall time, with its manifest.
+
+        Raises:
+            AcpilotError: the folder cannot be made.
+        """
+        wall = datetime.now().astimezone()
+        name = folder_name = f"{wall:%Y%m%d_%H%M%S}"
+        suffix = 1
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            while (parent / folder_name).exists():
+                suffix += 1
+                folder_name = f"{name}_{suffix}"
+            session = cls(parent / folder_name)
+            session.folder.mkdir()
+            session.manifest = Manifest(created=wall.isoformat(timespec="seconds"), settings=settings)
+            session.save()
+        except OSError as error:
+            raise AcpilotError(
+                f"cannot write to {parent}: {error.strerror}; choose another folder with --output"
+            ) from None
+        return session
+
+    @classmethod
+    def open(cls, folder: Path) -> "Session":
+        """Open a session folder.
+
+        Raises:
+            AcpilotError: it is none, or its manifest is damaged or of a newer version.
+        """
+        session = cls(folder)
+        if not folder.is_dir():
+            raise AcpilotError(
+                f"{folder} is not a folder: give the folder of a session, such as ac_telemetry_data/20261122_191500"
+            )
+        try:
+            text = session.manifest_file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise AcpilotError(f"{folder} is not a session folder: it has no {session.manifest_file.name}") from None
+        session.manifest = Manifest.from_json(text, session.manifest_file)
+        return session
+
+    def save(self) -> None:
+        """Write the manifest.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        write_atomically(self.manifest_file, self.manifest.to_json())
+
+    def image_name(self, frame: int) -> str:
+        """File name of a frame's image."""
+        return f"frame_{frame:06d}.jpg"
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Name and size in bytes of each recorded file that exists."""
+        for path in (self.telemetry_file, self.video_file, self.inputs_file):
+            if path.exists():
+                yield path.name, path.stat().st_size
+
+
+def settings_record(settings: Any) -> dict[str, Any]:
+    """A settings object as it is stored in a manifest: plain JSON values, no secrets."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
+
+
+def command_line() -> str:
+    """The command that was typed, for messages that say what to type next."""
+    return Path(sys.argv[0]).name

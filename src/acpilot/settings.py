@@ -1,0 +1,117 @@
+"""What the user may choose: acpilot.toml < environment < flags, under one set of names.
+
+Each command has one object here. ``fps`` of ``RecordSettings`` is ``fps`` in the section ``[record]`` of
+``acpilot.toml``, ``ACPILOT_RECORD_FPS`` in the environment, ``--fps`` on the command line and ``settings.fps`` in the
+manifest of a session.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+SESSIONS_FOLDER = Path("ac_telemetry_data")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """How a session is recorded."""
+
+    fps: Annotated[float, Parameter(validator=Number(gte=5, lte=60))] = 10.0
+    """Frames a second of the video, 5 to 60."""
+    duration: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Stop by itself after so many seconds; without it, Escape or Ctrl-C stops."""
+    wait: Annotated[float, Parameter(validator=Number(gte=0))] = 300.0
+    """Seconds to wait for the game before giving up."""
+    title: str = "Assetto Corsa"
+    """Title of the game's window (the whole title; capitals do not matter)."""
+    region: Annotated[tuple[int, int, int, int] | None, Parameter(negative="")] = None
+    """Record this part of the screen instead of a window: LEFT TOP WIDTH HEIGHT, pixels."""
+    output: Path = SESSIONS_FOLDER
+    """Folder in which the session's folder is made."""
+    encoder: str = "libx264"
+    """Video encoder, as FFmpeg names it: libx264, h264_nvenc, h264_qsv, h264_amf, ..."""
+    quality: Annotated[int, Parameter(validator=Number(gte=0, lte=51))] = 18
+    """Quality of the video: 0 is lossless, 18 is hardly told from the original, 51 is worst."""
+    preset: str | None = None
+    """Preset of the encoder, in its own words (libx264: ultrafast … veryslow; without it, veryfast)."""
+    keep_paused: bool = False
+    """Label the frames of paused spells too."""
+    steering_unit: Literal["auto", "ratio", "degrees", "radians"] = "auto"
+    """Unit of the game's steering; auto finds it from the drive."""
+    steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
+    pages: str = "acpmf"
+    """Names of the game's memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """How a session becomes images and labels."""
+
+    quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 95
+    """JPEG quality of the images, 1 to 100."""
+    keep_paused: bool = False
+    """Label the frames of paused spells too."""
+    steering_unit: Literal["auto", "ratio", "degrees", "radians"] = "auto"
+    """Unit of the game's steering; auto takes what the recording found."""
+    steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PracticeSettings:
+    """How the practice game is played."""
+
+    track: str = "allround"
+    """Name of a track, or random:SEED for one of your own; --list-tracks names them."""
+    driver: Literal["keyboard", "gamepad", "virtual", "expert"] = "keyboard"
+    """Who drives: keyboard, gamepad, virtual (another program, through the virtual gamepad) or expert."""
+    disturbance: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
+    """Push the expert off its line now and then, 0 to 1, so that recordings hold recoveries."""
+    seed: int = 0
+    """Seed of the disturbance: the same seed and inputs give the same drive."""
+    title: str = "Assetto Corsa"
+    """Title of the window."""
+    size: tuple[int, int] = (640, 360)
+    """Width and height of the picture, pixels."""
+    fps: Annotated[float, Parameter(validator=Number(gt=0, lte=240))] = 60.0
+    """Frames a second of the picture."""
+    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    """Where the picture is taken from."""
+    light: Literal["noon", "evening", "overcast"] = "noon"
+    """Light of the scene."""
+    renderer: Literal["auto", "opengl", "software"] = "auto"
+    """What draws the picture; auto takes OpenGL where there is one."""
+    headless: bool = False
+    """Without a window: draw off-screen (needs no display)."""
+    fast: bool = False
+    """As fast as the machine can instead of in real time; implies headless."""
+    duration: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """End after so many seconds of game time."""
+    laps: Annotated[int | None, Parameter(validator=Number(gt=0))] = None
+    """End after so many laps."""
+    burn_clock: bool = False
+    """Draw a machine-readable strip with the instant of the physics step shown (a test aid)."""
+    pages: str = "acpmf"
+    """Names of the memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
+    list_tracks: bool = False
+    """Name the tracks and end."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """How the demonstration is run."""
+
+    duration: Annotated[float, Parameter(validator=Number(gte=5))] = 32.0
+    """Seconds to record."""
+    track: str = "allround"
+    """Track of the practice game, as for acpilot practice."""
+    output: Path = SESSIONS_FOLDER
+    """Folder in which the session's folder is made."""

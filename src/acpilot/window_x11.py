@@ -1,0 +1,136 @@
+"""Windows on X11, with python-xlib."""
+
+import os
+import select
+from typing import Any
+
+from Xlib import X, display, error
+from Xlib.ext import damage
+
+from acpilot.clock import NS, now
+from acpilot.errors import AcpilotError
+from acpilot.window import Area, choose
+
+_GONE = (error.XError, error.ConnectionClosedError)
+
+
+def find(title: str) -> "X11Window":
+    """See ``acpilot.window.find_window``."""
+    if not os.environ.get("DISPLAY"):
+        raise AcpilotError("there is no display: DISPLAY is not set, so no window can be seen")
+    try:
+        connection = display.Display()
+    except (error.DisplayError, OSError) as problem:
+        raise AcpilotError(f"the display {os.environ['DISPLAY']} does not answer: {problem}") from None
+    connection.set_error_handler(lambda *_: None)  # a window that closes while we look is no news
+    try:
+        name, handle = choose(title, _titled_windows(connection))
+    except BaseException:
+        connection.close()
+        raise
+    return X11Window(name, connection, handle)
+
+
+def _titled_windows(connection: Any) -> list[tuple[str, int, Any]]:
+    """(title, number of pixels, window) of each window that has a title."""
+    atom = connection.intern_atom
+    root = connection.screen().root
+    listed = root.get_full_property(atom("_NET_CLIENT_LIST"), X.AnyPropertyType)
+    if listed is not None and len(listed.value):
+        candidates = [connection.create_resource_object("window", identifier) for identifier in listed.value]
+    else:  # no window manager: walk the tree
+        candidates, pending = [], [root]
+        while pending:
+            try:
+                children = pending.pop().query_tree().children
+            except error.XError:
+                continue
+            candidates += children
+            pending += children
+    found = []
+    for window in candidates:
+        try:
+            named = window.get_full_property(atom("_NET_WM_NAME"), atom("UTF8_STRING"))
+            name = named.value.decode("utf-8", "replace") if named else window.get_wm_name()
+            if isinstance(name, bytes):
+                name = name.decode("latin-1")
+            if name:
+                size = window.get_geometry()
+                found.append((name, size.width * size.height, window))
+        except error.XError:
+            continue  # closed while we looked
+    return found
+
+
+class X11Window:
+    """A window on X11, with a connection of its own."""
+
+    def __init__(self, title: str, connection: Any, handle: Any) -> None:
+        self.title = title
+        self.identifier: int = handle.id
+        self._connection, self._handle = connection, handle
+        self._root = connection.screen().root
+        self._damage: int | None = None
+        self._state = connection.intern_atom("_NET_WM_STATE")
+        self._hidden = connection.intern_atom("_NET_WM_STATE_HIDDEN")
+
+    def exists(self) -> bool:
+        """Whether the window is still there."""
+        try:
+            self._handle.get_attributes()
+        except _GONE:
+            return False
+        return True
+
+    def client_area(self) -> Area | None:
+        """Its client area on the screen; None while minimised or gone."""
+        try:
+            if self._handle.get_attributes().map_state != X.IsViewable:
+                return None
+            state = self._handle.get_full_property(self._state, X.AnyPropertyType)
+            if state is not None and self._hidden in state.value:
+                return None
+            size = self._handle.get_geometry()
+            origin = self._root.translate_coords(self._handle, 0, 0)
+        except _GONE:
+            return None
+        return Area(origin.x, origin.y, size.width, size.height)
+
+    def wait_for_redraw(self, timeout: float) -> int | None:
+        """Wait for the next change of its picture, which the DAMAGE extension reports."""
+        try:
+            if self._damage is None:
+                self._damage = self._watch_redraws()
+            if not self._damage:
+                return None
+            deadline = now() + round(timeout * NS)
+            self._discard_events()
+            self._connection.damage_subtract(self._damage)
+            self._connection.flush()
+            while (remaining := deadline - now()) > 0:
+                if select.select([self._connection], [], [], remaining / NS)[0]:
+                    instant = now()
+                    if self._discard_events():
+                        return instant
+        except _GONE:
+            pass
+        return None
+
+    def _watch_redraws(self) -> int:
+        """The identifier of a new watch, 0 where the display has no such extension."""
+        if not self._connection.has_extension(damage.extname):
+            return 0
+        self._connection.damage_query_version()
+        return int(self._handle.damage_create(damage.DamageReportNonEmpty))
+
+    def _discard_events(self) -> int:
+        """Read what has arrived; how many events there were."""
+        count = 0
+        while self._connection.pending_events():
+            self._connection.next_event()
+            count += 1
+        return count
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

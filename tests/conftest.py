@@ -1,0 +1,105 @@
+"""Real things for the tests: a display of their own, and the practice game running on it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from acpilot.demo import virtual_display
+from acpilot.telemetry.shared_memory import PageReader
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    """Wait until a condition holds; fail after a deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    """A screen of the tests' own, whatever display there is."""
+    before = os.environ.pop("DISPLAY", None)
+    with virtual_display():
+        yield os.environ["DISPLAY"]
+    if before is not None:
+        os.environ["DISPLAY"] = before
+
+
+@pytest.fixture
+def pages() -> str:
+    """Names for memory pages that no other test uses."""
+    return f"acpilot_test_{uuid.uuid4().hex[:12]}"
+
+
+class Game:
+    """The practice game in a process of its own."""
+
+    def __init__(self, pages: str, *flags: str) -> None:
+        self.pages = self.title = pages
+        command = [sys.executable, "-m", "acpilot", "practice", "--pages", pages, "--title", pages, *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def wait_until_live(self) -> None:
+        wait_for(self._live, "the practice game", 60)
+
+    def _live(self) -> bool:
+        assert self.process.poll() is None, self.process.communicate()[0]
+        reader = PageReader.open(self.pages)
+        if reader is None:
+            return False
+        with reader:
+            return reader.is_live(0.5)
+
+    def end(self) -> str:
+        """End it like Ctrl-C and return what it said."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=30)[0]
+
+
+@pytest.fixture
+def start_game(pages: str) -> Iterator[Callable[..., Game]]:
+    """Starts practice games that are ended with the test."""
+    games: list[Game] = []
+
+    def start(*flags: str) -> Game:
+        game = Game(pages, *flags)
+        games.append(game)
+        game.wait_until_live()
+        return game
+
+    yield start
+    for game in games:
+        game.end()
+
+
+@contextmanager
+def running(*command: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """An acpilot command in a process of its own, killed at the end if need be."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "acpilot", *command],
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def acpilot(*command: str, folder: Path, timeout: float = 120.0) -> tuple[int, str]:
+    """Run an acpilot command to its end: exit code and all that it printed."""
+    with running(*command, folder=folder) as process:
+        output = process.communicate(timeout=timeout)[0]
+        return process.returncode, output

@@ -1,0 +1,77 @@
+"""The shape of the house: which room may know which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "acpilot"
+
+# Each room knows only the rooms behind it, here in the order of the walk.
+ORDER = (
+    ("errors", "clock"),
+    ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "telemetry"),
+    ("video",),
+    ("session",),
+    ("labels",),
+    ("recording",),
+    ("dataset",),
+    ("driving",),
+    ("practice",),
+    ("demo",),
+    ("cli", "__main__"),
+)
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms of the package that a module imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("acpilot.")}
+    return found & set(RANK)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_arrow_runs_back(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    ahead = {other for other in imports(path) if RANK[other] > RANK[room]}
+    assert not ahead, f"{path.name} imports {ahead}"
+
+
+def test_only_the_command_that_starts_it_imports_the_practice_game() -> None:
+    users = {path.name for path in PACKAGE.rglob("*.py") if "practice" in imports(path) and path.parent.name != "practice"}
+    assert users == {"cli.py"}
+
+
+def test_only_the_session_knows_its_file_names() -> None:
+    names = ("session.json", "telemetry.arrow", "session_recording.mkv", "inputs.csv", "processed_data", "processed_images")
+    for path in PACKAGE.rglob("*.py"):
+        texts = [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+        ]
+        assert path.name == "session.py" or not texts, f"{path.name}: {texts}"
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = (
+        "import sys; from acpilot.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+    for command in ("record", "convert", "practice", "demo"):
+        assert command in result.stdout
