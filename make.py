@@ -71,7 +71,7 @@ def make_environment() -> None:
         # Debian's own Python comes without venv.
         install_packages(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
         run(sys.executable, "-m", "venv", "--clear", VENV)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     run(*pip, "-r", LOCK)
     run(*pip, "--no-deps", "--editable", ROOT)
     STAMP.write_text(wanted)
@@ -95,7 +95,7 @@ def test() -> None:
 
 def lock() -> None:
     """Write requirements.txt anew from pyproject.toml."""
-    run(PYTHON, "-m", "pip", "install", "--quiet", "uv")
+    run(PYTHON, "-m", "pip", "install", "-qq", "uv")
     run(
         VENV / PYTHON.parent / "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--extra", "all",
         "--group", "test", "--no-header", "--quiet", "--upgrade", "pyproject.toml", "-o", LOCK,

@@ -9,11 +9,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
-from conftest import Game, acpilot, running, wait_for
 from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
@@ -24,6 +24,7 @@ from acpilot.session import Session
 from acpilot.telemetry.log import read_telemetry
 from acpilot.video.alignment import frame_times
 from acpilot.window import find_window
+from conftest import Game, acpilot, running, wait_for
 
 pytestmark = pytest.mark.usefixtures("display")
 
@@ -41,14 +42,12 @@ def press(screen: xdisplay.Display, keysym: int) -> None:
     code = screen.keysym_to_keycode(keysym)
     xtest.fake_input(screen, X.KeyPress, code)
     screen.sync()
-    # Held for a few pictures of the game, as a finger would: it looks at its keys once a picture.
-    before = xdisplay.Display()
-    before.close()
+    # Held for a few pictures, as a finger would: the game looks at its keys once a picture.
     xtest.fake_input(screen, X.KeyRelease, code, time=120)
     screen.sync()
 
 
-def window_of(screen: xdisplay.Display, game: Game):  # noqa: ANN201
+def window_of(screen: xdisplay.Display, game: Game) -> Any:
     found = find_window(game.title)
     identifier = found.identifier
     found.close()
@@ -62,6 +61,11 @@ def flags(game: Game, *more: str) -> tuple[str, ...]:
 def only_session(folder: Path) -> Session:
     (found,) = (folder / "ac_telemetry_data").iterdir()
     return Session.open(found)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def frames_recorded(folder: Path) -> bool:
@@ -95,12 +99,13 @@ def test_a_session_holds_what_its_manifest_says(start_game: Start, tmp_path: Pat
     assert len(times) == manifest.counts.frames
     assert 150 <= len(times) <= 165
     assert np.all(np.diff(times) > 0)
-    rows = list(csv.DictReader(session.inputs_file.open()))
+    rows = rows_of(session.inputs_file)
     assert list(rows[0]) == ["Timestamp", "Frame", "Steering", "Throttle", "Brake", "SpeedKmh"]
     assert [int(row["Frame"]) for row in rows] == list(range(manifest.counts.labelled_frames))
     samples = read_telemetry(session.telemetry_file)
     assert len(samples["instant"]) >= manifest.counts.samples > 1000
-    assert manifest.counts.samples + manifest.counts.lost_packets == pytest.approx(np.ptp(samples["packet_id"]) + 1, abs=1)
+    steps = np.ptp(samples["packet_id"]) + 1
+    assert manifest.counts.samples + manifest.counts.lost_packets == pytest.approx(steps, abs=1)
     assert float(rows[-1]["SpeedKmh"]) == pytest.approx(samples["speed_kmh"].max(), rel=0.3)
     assert "password" not in session.manifest_file.read_text()
 
@@ -149,7 +154,7 @@ def test_kill_9_costs_a_second_at_most(start_game: Start, tmp_path: Path) -> Non
     code, output = acpilot("convert", str(session.folder), folder=tmp_path)
     assert code == 0, output
     assert "cut short" in output
-    rows = list(csv.DictReader(session.labels_file.open()))
+    rows = rows_of(session.labels_file)
     samples = read_telemetry(session.telemetry_file)
     labels = session_labels(Session.open(session.folder))
     assert len(rows) >= len(before) - 10
@@ -217,7 +222,7 @@ def test_a_pause_is_recorded_and_not_labelled(start_game: Start, screen: xdispla
     assert counts.paused_frames >= 15
     assert counts.labelled_frames + counts.paused_frames + counts.unlabelled_frames == counts.frames
     assert counts.unlabelled_frames <= 3
-    frames = [int(row["Frame"]) for row in csv.DictReader(session.inputs_file.open())]
+    frames = [int(row["Frame"]) for row in rows_of(session.inputs_file)]
     assert len(frames) == counts.labelled_frames
     assert max(np.diff(frames)) > 15, "the frames of the pause are left out, the others keep their numbers"
     code, output = acpilot("convert", "--keep-paused", str(session.folder), folder=tmp_path)
@@ -255,12 +260,12 @@ def test_pages_left_behind_are_told_from_a_game(start_game: Start, tmp_path: Pat
 
 def test_a_full_disk_ends_the_recording_with_a_line(start_game: Start, tmp_path: Path) -> None:
     game = start_game("--driver", "expert")
-    command = " ".join(
-        (sys.executable, "-m", "acpilot", *flags(game, "--fps", "30", "--quality", "4", "--output", str(tmp_path / "small")))
-    )
-    keep = tmp_path / "kept"
+    small, keep = tmp_path / "small", tmp_path / "kept"
+    record = flags(game, "--fps", "30", "--quality", "4", "--output", str(small))
+    command = " ".join((sys.executable, "-m", "acpilot", *record))
     # A file system of 2 MB of its own, in a namespace of its own, copied out before it goes.
-    script = f"mkdir {tmp_path}/small && mount -t tmpfs -o size=2m none {tmp_path}/small && {command}; code=$?; cp -r {tmp_path}/small {keep}; exit $code"
+    mount = f"mkdir {small} && mount -t tmpfs -o size=2m none {small}"
+    script = f"{mount} && {command}; code=$?; cp -r {small} {keep}; exit $code"
     result = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
         capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}, check=False,
@@ -271,7 +276,7 @@ def test_a_full_disk_ends_the_recording_with_a_line(start_game: Start, tmp_path:
     (folder,) = keep.iterdir()
     code, output = acpilot("convert", str(folder), folder=tmp_path)
     assert code == 0, output
-    assert len(list(csv.DictReader((folder / "processed_data.csv").open()))) > 20
+    assert len(rows_of(folder / "processed_data.csv")) > 20
 
 
 @pytest.mark.parametrize(

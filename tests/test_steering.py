@@ -9,7 +9,7 @@ from acpilot.telemetry.steering import find_steering
 
 
 def drive(per_radian: float, *, seconds: float = 30.0, wheelbase: float = 2.6, straight: bool = False) -> Samples:
-    """A winding drive at 20 m/s; the published steering is ``per_radian`` × the front wheels' angle (right positive)."""
+    """A winding drive at 20 m/s; published is ``per_radian`` × the front wheels' angle (right positive)."""
     time = np.arange(0, seconds, 0.003)
     wheels = np.zeros_like(time) if straight else 0.05 * np.sin(time) + 0.03 * np.sin(0.37 * time)
     speed = np.full_like(time, 20.0)
@@ -22,9 +22,7 @@ def drive(per_radian: float, *, seconds: float = 30.0, wheelbase: float = 2.6, s
     }
 
 
-@given(
-    lock=st.floats(0.3, 0.75), ratio=st.floats(10, 20), wheelbase=st.floats(2.2, 3.1), sign=st.sampled_from((-1, 1))
-)
+@given(lock=st.floats(0.3, 0.75), ratio=st.floats(10, 20), wheelbase=st.floats(2.2, 3.1), sign=st.sampled_from((-1, 1)))
 def test_unit_and_sign_are_found_from_the_path(lock: float, ratio: float, wheelbase: float, sign: int) -> None:
     published = {"ratio": 1 / lock, "radians": ratio, "degrees": ratio * 180 / np.pi}
     for unit, per_radian in published.items():

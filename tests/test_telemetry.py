@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from acpilot.telemetry.log import TelemetryWriter, read_telemetry
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
+from conftest import wait_for
 
 # Every four bytes of the page hold the packet counter, so that a torn page shows.
 HOSTILE_WRITER = """

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from acpilot import __version__
 from acpilot.errors import AcpilotError
+from acpilot.progress import progress_bar
 from acpilot.settings import ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
 
 app = App(
@@ -62,30 +63,30 @@ def convert(
         sessions: Session folders, such as ac_telemetry_data/20261122_191500.
         settings: How to convert.
     """
-    from rich.progress import Progress
-
     from acpilot.dataset.contact_sheet import contact_sheet
     from acpilot.dataset.convert import convert as convert_session
     from acpilot.session import Session
 
+    truncated = []
     for folder in sessions:
         session = Session.open(folder)
-        with Progress(console=console, transient=True) as bar:
-            task = bar.add_task(folder.name, total=None)
-            result = convert_session(
-                session,
-                settings,
-                lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
-            )
+        with progress_bar(console, folder.name) as progress:
+            result = convert_session(session, settings, progress)
         for note in result.notes:
             console.print(f"[yellow]note[/]  {note}")
         if result.written == 0 and session.contact_sheet_file.exists():
             console.print(f"{folder}: nothing to do, {result.images} labelled images are there")
-            continue
-        console.print(
-            f"{folder}: {result.images} labelled images ({result.written} new), {result.left_out} frames left out"
-        )
-        console.print(f"look at them: {contact_sheet(session)}")
+        else:
+            sheet = contact_sheet(session)
+            left_out = f", {result.left_out} frames left out" if result.left_out else ""
+            console.print(f"{folder}: {result.images} labelled images ({result.written} new){left_out}")
+            console.print(f"look at them: {sheet}")
+        if result.lost:
+            truncated.append(
+                f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
+            )
+    if truncated:
+        raise AcpilotError("; ".join(truncated))
 
 
 @app.command

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress
 
 from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.convert import convert
 from acpilot.errors import AcpilotError
+from acpilot.progress import progress_bar
 from acpilot.recording import record, report
 from acpilot.settings import ConvertSettings, DemoSettings, RecordSettings
 
@@ -38,11 +38,8 @@ def run_demo(settings: DemoSettings, console: Console) -> None:
         console.print(line)
     if ending.fault:
         raise ending.fault
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("converting", total=None)
-        result = convert(
-            ending.session, ConvertSettings(), lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress_bar(console, "converting") as progress:
+        result = convert(ending.session, ConvertSettings(), progress)
     sheet = contact_sheet(ending.session)
     console.print(f"\n[bold]{result.images} labelled images[/]  {ending.session.images_folder}")
     console.print(f"labels              {ending.session.labels_file}")

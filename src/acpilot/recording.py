@@ -4,6 +4,7 @@ import gc
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,10 @@ def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageRead
     while True:
         pages = PageReader.open(settings.pages)
         if pages is None:
-            problem = "no game: Assetto Corsa's memory pages are not there. Start the game (on Linux its bridge too) and drive"
+            problem = (
+                "no game: Assetto Corsa's memory pages are not there. "
+                "Start the game (on Linux its bridge too) and drive"
+            )
         elif not pages.is_live(_FRESH):
             pages.close()
             problem = (
@@ -113,6 +117,20 @@ def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageRead
             raise AcpilotError(f"stopped by {stop.reason} before the game was there: nothing was recorded")
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Spare the sampler what would cost physics steps: long collections, and 5 ms between threads (the default)."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+
 def _record_session(
     session: Session, settings: RecordSettings, pages: PageReader, stop: Stop, show: Show
 ) -> AcpilotError | None:
@@ -123,31 +141,25 @@ def _record_session(
     sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
     recorder = ScreenRecorder(settings, session.video_file)
     fault: AcpilotError | None = None
-    # The collector's long pauses and the default 5 ms between threads would cost physics steps.
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
-    gc.collect()
-    gc.freeze()
-    try:
-        sampler.start()
-        recorder.start()
-        # From here on a killed recording can be converted: its instants are in the manifest.
-        manifest.alignment = recorder.alignment()
-        manifest.recorder = recorder.report()
-        session.save()
-        stop.start_duration()
-        while not stop.wait(_LOOK):
-            fault = _fault(sampler, recorder, session)
-            if fault:
-                break
-            show(_live_line(session, sampler, recorder, pages, stop))
-    except AcpilotError as error:
-        fault = error
-    finally:
-        recorder.stop()
-        sampler.stop()
-        gc.unfreeze()
-        sys.setswitchinterval(interval)
+    with _undisturbed():
+        try:
+            sampler.start()
+            recorder.start()
+            # From here on a killed recording can be converted: its instants are in the manifest.
+            manifest.alignment = recorder.alignment()
+            manifest.recorder = recorder.report()
+            session.save()
+            stop.start_duration()
+            while fault is None and not stop.wait(_LOOK):
+                show(_live_line(session, sampler, recorder, pages, stop))
+                fault = _fault(sampler, recorder, session)
+        except OSError as error:
+            fault = _cannot_write(session, error)
+        finally:
+            recorder.stop()
+            sampler.stop()
+            if not recorder.frames and not fault:  # it has not even begun
+                shutil.rmtree(session.folder, ignore_errors=True)
     fault = fault or _fault(sampler, recorder, session)
     manifest.ended_by = str(fault or stop.reason)
     if recorder.frames:
@@ -171,6 +183,10 @@ def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> Acpi
     failure = sampler.failure or recorder.failure
     if failure is None or isinstance(failure, AcpilotError):
         return failure
+    return _cannot_write(session, failure)
+
+
+def _cannot_write(session: Session, failure: Exception) -> AcpilotError:
     if shutil.disk_usage(session.folder).free < 1 << 20:
         return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
     return AcpilotError(f"the recording cannot be written: {failure}")

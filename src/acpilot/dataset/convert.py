@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,13 +17,11 @@ from PIL import Image
 
 from acpilot.errors import AcpilotError
 from acpilot.labels import Labels, inputs_csv, session_labels
+from acpilot.progress import Progress
 from acpilot.session import Session, settings_record, write_atomically
 from acpilot.settings import ConvertSettings
 from acpilot.telemetry.steering import Unit
 from acpilot.video.alignment import frame_times
-
-Progress = Callable[[int, int], None]
-"""Told how many of how many frames are done."""
 
 _WORKERS = 2
 _PENDING = 16  # pictures waiting for a worker: bounds the memory
@@ -43,6 +41,8 @@ class Conversion:
     """Images written by this run: 0 when there was nothing left to do."""
     left_out: int
     """Frames without a label: paused, or without telemetry."""
+    lost: int
+    """Frames that were recorded, but that the video no longer holds or that cannot be decoded."""
     notes: tuple[str, ...]
     """What the user should know."""
 
@@ -92,12 +92,11 @@ def _convert(
     if not (same and session.labels_file.exists() and len(there) == len(frames)):
         missing = {frame: path for frame, path in names.items() if frame not in there}
         written = _write_images(session.video_file, missing, settings.quality, progress, len(frames))
-        decodable = [frame for frame in names if names[frame].exists()]
-        if len(decodable) < len(frames):
-            notes += (f"{len(frames) - len(decodable)} frames of the video cannot be decoded",)
-        write_atomically(session.labels_file, _labels_csv(session, labels, decodable))
-        frames = np.array(decodable)
-    return Conversion(len(frames), written, len(labels.frame) - len(frames), notes)
+        frames = np.array([frame for frame in names if names[frame].exists()], np.int64)
+        write_atomically(session.labels_file, _labels_csv(session, labels, frames))
+    left_out = len(labels.frame) - len(names)
+    lost = max(session.manifest.counts.frames, len(labels.frame)) - left_out - len(frames)
+    return Conversion(len(frames), written, left_out, lost, notes)
 
 
 def _stamp(session: Session, settings: ConvertSettings, labels: Labels) -> dict[str, Any]:
@@ -174,7 +173,7 @@ def _save(picture: np.ndarray, path: Path, quality: int) -> None:
     part.replace(path)
 
 
-def _labels_csv(session: Session, labels: Labels, frames: list[int]) -> str:
+def _labels_csv(session: Session, labels: Labels, frames: np.ndarray) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

@@ -22,6 +22,7 @@ from acpilot.practice.track import KERB_WIDTH, Track
 
 _BASE_REACH, _REACH_TIME = 4.0, 0.35  # a place aside of the line is to be made good within 4 m and this time, s
 _CORRECTION = 4.0  # m/s² of sideways acceleration for that, at most
+_SLOW = 3.0  # m/s: no such care is needed below
 _STEEPEST = 0.9  # rad, at most, between the way back to the line and the line
 _MOST_SIDEWAYS = 9.0  # m/s²: all that is asked of the front tyres
 _LEAD = 0.12  # s ahead at which the line's bend is read: the car takes that long to follow
@@ -29,8 +30,9 @@ _UNDERSTEER = 0.0015  # rad of lock per m/s² of sideways acceleration, beyond w
 _SPEED_TIME = 0.3  # s in which it wants to have the speed planned for where it will then be
 _CAUTION, _MOST_CAUTION = 0.05, 0.2  # part of the speed given up per metre away from the line, and at most
 _FULL_BRAKE = 10.5  # m/s² at full pedal
-_OFF_ROAD_SPEED = 11.0  # m/s
-_ROAD_KEPT = KERB_WIDTH + 1.0  # metres between the middle of a car led aside and the end of the kerb
+_OFF_ROAD_SPEED = 8.0  # m/s
+_ROAD_KEPT = KERB_WIDTH + 1.2  # metres between the middle of a car led aside and the end of the kerb
+_AHEAD = 0.8  # s ahead at which there must be room as well
 _MOST_LOCK = 0.85  # of the steering: the expert never needs more
 
 
@@ -68,7 +70,12 @@ class Expert:
             speed: Of the car, m/s.
             index: The track sample near the car.
         """
-        shift = max(self._right[index] + _ROAD_KEPT, min(self._left[index] - _ROAD_KEPT, shift))
+        soon = (index + int(speed * _AHEAD / self._spacing)) % len(self._left)
+        left = min(self._left[index], self._left[soon]) - _ROAD_KEPT
+        right = max(self._right[index], self._right[soon]) + _ROAD_KEPT
+        bend = max(abs(self._curvature[index]), abs(self._curvature[soon]))
+        spare = max(0.3, 1 - bend * speed * speed / SIDEWAYS)  # less where the tyres have little left to come back with
+        shift = max(right, min(left, shift * spare))
         reach = _BASE_REACH + _REACH_TIME * speed
         return _steering(2 / reach * _way_back(-shift, reach, speed), speed)
 
@@ -102,10 +109,11 @@ class Expert:
             bend_speed = min(bend_speed, _OFF_ROAD_SPEED)
         wish = (min(wanted, bend_speed) - speed) / _SPEED_TIME  # away from the line the way back decides
         resistance = DRAG * speed * speed / MASS + GRAVITY * self._slope[index] + 0.13
+        used = min(1.0, abs(car.ay) / _MOST_SIDEWAYS)
+        spare = math.sqrt(1 - used * used)
         if wish + resistance < -0.5:
-            return 0.0, min(1.0, (-wish - resistance) / _FULL_BRAKE)
-        used = min(1.0, abs(car.ay) / 10.0)
-        grip = TRACTION * math.sqrt(1 - used * used)
+            return 0.0, min((-wish - resistance) / _FULL_BRAKE, 0.15 + 0.85 * spare)
+        grip = TRACTION * spare
         # A sliding rear axle gets less throttle, long before it would spin the car.
         slide = max(car.slip[2], car.slip[3]) - 0.1
         if slide > 0:
@@ -116,7 +124,8 @@ class Expert:
 
 def _way_back(aside: float, reach: float, speed: float) -> float:
     """Angle to the line, radians, at which to drive when ``aside`` metres left of it."""
-    steepest = min(_STEEPEST, _CORRECTION * reach / (2 * speed * speed + 1e-3))
+    beyond = max(0.1, speed - _SLOW)
+    steepest = min(_STEEPEST, _CORRECTION * reach / (2 * beyond * beyond))
     return max(-steepest, min(steepest, -aside / reach))
 
 

@@ -23,6 +23,7 @@ from acpilot.telemetry.shared_memory import PagePublisher
 Say = Callable[[str], None]
 
 _POSE_FIELDS = ("x", "y", "z", "heading", "pitch", "roll", "steering", "speed_kmh", "gear", "rpm")
+_GEAR = _POSE_FIELDS.index("gear")
 _MAX_CATCH_UP = 40  # physics steps: after a longer stall the game is slow for a moment rather than jumping
 
 
@@ -159,10 +160,11 @@ class _Link:
         """The newest whole pose and the instant of its physics step."""
         while True:
             before = self._sequence.value
-            values, instant = list(self._pose), self._instant.value
+            values: list[Any] = list(self._pose)
+            instant = self._instant.value
             if before == self._sequence.value and before % 2 == 0:
-                *floats, gear, rpm = values
-                return Pose(*floats, gear=int(gear), rpm=rpm), instant
+                values[_GEAR] = int(values[_GEAR])
+                return Pose(*values), instant
 
 
 def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> None:

@@ -66,7 +66,7 @@ LIGHTS: dict[LightName, Light] = {
     "evening": Light(
         sun_direction=_towards(200, 9),
         sun=(1.05, 0.60, 0.26),
-        ambient=(0.46, 0.41, 0.45),
+        ambient=(0.54, 0.47, 0.50),
         zenith=(60, 78, 128),
         horizon=(248, 186, 120),
         fog=(226, 172, 126),

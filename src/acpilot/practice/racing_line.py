@@ -14,6 +14,7 @@ SIDEWAYS, BRAKING, TRACTION = 8.2, 8.2, 5.2
 TOP_SPEED = 65.0
 """m/s."""
 
+_EVENNESS = 5.0  # metres over which the offset is blurred, so that the line's curvature has no sudden changes
 _ROUNDS = 600  # more shorten no lap by half a per cent
 
 
@@ -62,7 +63,9 @@ def _flattest_offset(track: Track) -> Array:
         curve = np.fft.irfft((penalty * np.fft.rfft(inside - excess) - pull) / (bend**2 + penalty), count)
         inside = np.clip(curve + excess, -room, room)
         excess += curve - inside
-    return np.asarray(np.round(np.clip(curve, -room, room), 6))
+    blur = np.exp(-0.5 * (2 * np.pi * np.fft.rfftfreq(count, track.spacing) * _EVENNESS) ** 2)
+    even = np.fft.irfft(blur * np.fft.rfft(np.clip(curve, -room, room)), count)
+    return np.asarray(np.round(even, 6))
 
 
 def _curvature(points: Array) -> Array:

@@ -122,7 +122,9 @@ def _sky(light: Light, root: NodePath, rng: np.random.Generator) -> NodePath:
 class CarInside:
     """What the camera sees of the car: lit by real lights, for it turns with the car."""
 
-    def __init__(self, root: NodePath, camera: cabin.CameraName, light: Light) -> None:
+    def __init__(self, root: NodePath, camera: cabin.CameraName, light: Light, *, software: bool) -> None:
+        # Panda3D's software renderer multiplies lit surfaces by their vertex colours twice.
+        self._exponent = 0.5 if software else 1.0
         self.node = root.attach_new_node("car")
         self.node.set_fog_off()
         self.node.set_two_sided(True)
@@ -140,9 +142,8 @@ class CarInside:
         for lamp in (sun, ambient):
             self.node.set_light(root.attach_new_node(lamp))
 
-    @staticmethod
-    def _attach(parent: NodePath, mesh: Mesh) -> NodePath:
-        return parent.attach_new_node(make_node(mesh, mesh.color))
+    def _attach(self, parent: NodePath, mesh: Mesh) -> NodePath:
+        return parent.attach_new_node(make_node(mesh, mesh.color**self._exponent))
 
     def _furnish(self) -> None:
         """Put in what only the cockpit camera sees."""
@@ -155,9 +156,10 @@ class CarInside:
             dial = self.node.attach_new_node("dial")
             dial.set_pos(*position)
             dial.set_light_off()  # lit from within
-            face = self._attach(dial, cabin.dial_face())
+            face = dial.attach_new_node(make_node(cabin.dial_face(), np.ones((4, 3))))
             face.set_texture(make_texture(textures.dial(label, last, cabin.DIAL_SWEEP)))
-            self._needles[label] = self._attach(dial, cabin.needle())
+            needle = cabin.needle()
+            self._needles[label] = dial.attach_new_node(make_node(needle, needle.color))
 
     def show(self, pose: Pose) -> None:
         """Turn the steering wheel and the needles of the dials."""

@@ -18,7 +18,7 @@ TREES = (
 
 
 def gantry(reach: float) -> Mesh:
-    """Two legs at +-reach metres along y and a banner between them, 5 m above the ground, to be driven under along x."""
+    """Two legs at +-reach metres along y and a banner between them, 5 m above the ground."""
     legs = [placed(box((0.5, 0.5, 7.0), (0.30, 0.32, 0.36), cell("white")), (0, y, -0.4)) for y in (reach, -reach)]
     banners, third = [], 2 * reach / 3
     for i in range(3):
@@ -40,12 +40,9 @@ def grandstand() -> Mesh:
         parts.append(quad([[x, -4, -1], [x + long, -4, -1], [x + long, -4, 9.4], [x, -4, 9.4]], (0.7, 0.7, 0.7), white))
         parts.append(placed(box((0.25, 0.25, 9.2), (0.8, 0.8, 0.82), white), (x + 4, 3.0, 0)))
     half = 3 * long
-    parts.append(
-        quad([[-half, -5, 9.8], [half, -5, 9.8], [half, 4.5, 9.0], [-half, 4.5, 9.0]], (0.86, 0.88, 0.9), white)
-    )
-    for x in (-half, half):
-        parts.append(quad([[x, 5, -1], [x, -4, -1], [x, -4, 6.4], [x, 5, 1.4]], (0.66, 0.68, 0.7), white))
-    return merge(parts)
+    roof = [[-half, -5, 9.8], [half, -5, 9.8], [half, 4.5, 9.0], [-half, 4.5, 9.0]]
+    gables = [[[x, 5, -1], [x, -4, -1], [x, -4, 6.4], [x, 5, 1.4]] for x in (-half, half)]
+    return merge([*parts, *(quad(corners, (0.76, 0.78, 0.8), white) for corners in (roof, *gables))])
 
 
 def pits() -> Mesh:

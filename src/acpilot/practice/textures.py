@@ -65,7 +65,7 @@ def road(rng: np.random.Generator) -> Picture:
     line = np.clip(7.0 - np.abs(np.arange(32) - 12), 0, 1)[None, :, None]
     values[:, 192:224] = np.array((106, 106, 108)) * (1 - line) + np.array((238, 238, 232)) * line
     dash = np.clip(11.0 - np.abs(np.arange(32) - 15.5), 0, 1)[None, :, None] * (np.arange(size) % 10 < 4)[:, None, None]
-    worn = np.array((100, 101, 105)) + 9 * noise((size, 32), rng, (0.5, 2.0))[..., None]
+    worn = np.array((99, 100, 104)) + 3 * noise((size, 32), rng, (0.5, 2.0))[..., None]
     values[:, 224:] = worn * (1 - dash) + np.array((226, 224, 212)) * dash
     return _picture(values)
 

@@ -52,6 +52,7 @@ _NEAR, _FAR = 0.2, scenery.SKY_RADIUS * 1.1
 _SETTINGS = """
 audio-library-name null
 sync-video 0
+garbage-collect-states 0
 win-origin -2 -2
 load-display p3tinydisplay
 aux-display p3tinydisplay
@@ -90,9 +91,10 @@ class View:
         self._output, self.renderer, self.renderer_note = _open(self._engine, options)
         light = LIGHTS[options.light]
         self._scene = scenery.build(track, options.light)
-        self._car = scenery.CarInside(self._scene.root, options.camera, light)
+        software = self.renderer == "software"
+        self._car = scenery.CarInside(self._scene.root, options.camera, light, software=software)
         self._camera = self._add_camera(cabin.CAMERAS[options.camera])
-        self._clock = _ClockStrip(self._output, options.size) if options.burn_clock else None
+        self._clock = _ClockStrip(self._output, options.size, software) if options.burn_clock else None
         self._output.set_clear_color((*(channel / 255 for channel in light.fog), 1))
         self._output.set_clear_color_active(True)
         self._output.set_clear_depth_active(True)
@@ -167,6 +169,8 @@ class View:
         self._output.clear_render_textures()
         self._output.remove_all_display_regions()
         self._engine.remove_all_windows()
+        # The car's state holds its lights, which hold the scene, which holds the car: parted, all can be freed.
+        self._car.node.clear_light()
         self._scene.root.remove_node()
 
     def __enter__(self) -> "View":
@@ -238,10 +242,12 @@ def _pipe(renderer: str, offscreen: bool) -> GraphicsPipe | None:
 class _ClockStrip:
     """The clock strip as a card over the scene: no light, fog or texture, so that its pixels are exact."""
 
-    def __init__(self, output: GraphicsOutput, size: tuple[int, int]) -> None:
+    def __init__(self, output: GraphicsOutput, size: tuple[int, int], software: bool) -> None:
         height = clock_strip.strip_height(size[1]) / size[1]
-        # A tenth of a pixel to the right: exact pixel borders may be rounded either way.
-        edges = np.arange(clock_strip.CELLS + 1) / clock_strip.CELLS + 0.1 / size[0]
+        # A quarter of a pixel to the right, for exact pixel borders may be rounded either way; and the software
+        # renderer maps the picture's width to half a pixel less.
+        width = size[0] - 0.5 if software else size[0]
+        edges = (np.arange(clock_strip.CELLS + 1) / clock_strip.CELLS * size[0] + 0.25) / width
         cells = [
             quad([[a, 0, 1 - height], [b, 0, 1 - height], [b, 0, 1], [a, 0, 1]], (1, 1, 1)) for a, b in pairwise(edges)
         ]

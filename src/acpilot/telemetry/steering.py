@@ -89,7 +89,7 @@ def find_steering(samples: Samples, given: Unit | None = None, lock_degrees: flo
 
 
 def _path_gain(samples: Samples, steer: np.ndarray) -> tuple[float | None, float | None]:
-    """Gain from the published steering to the front-wheel angle that the path asks for, and how far bends agree on it."""
+    """Gain from the published steering to the front-wheel angle that the path asks for, and how far bends agree."""
     instants = samples["instant"]
     velocity = samples["velocity"].astype(np.float64)
     grid = np.arange(instants[0], instants[-1], int(_STRIDE * NS)) if len(instants) > 1 else instants[:0]

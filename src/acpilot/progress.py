@@ -1,0 +1,19 @@
+"""A progress bar for work that takes more than a moment."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many are done."""
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Progress]:
+    """Show a bar with the time left; it is gone when the work is done."""
+    from rich.progress import Progress as Bar
+
+    with Bar(console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
