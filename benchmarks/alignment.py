@@ -32,7 +32,7 @@ def differences(session: Session) -> tuple[np.ndarray, int]:
     found, unexplained = [], 0
     with av.open(str(session.video_file)) as container:
         for instant, frame in zip(instants, container.decode(video=0), strict=True):
-            burnt = decode(frame.to_ndarray(format="rgb24"))
+            burnt = decode(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
             if burnt is None:
                 unexplained += 1
             else:
@@ -61,7 +61,7 @@ def main() -> None:
                 settings = RecordSettings(
                     fps=fps, duration=arguments.seconds, pages=PAGES, title=PAGES, output=Path(folder), wait=60
                 )
-                session = record(settings, lambda text: None).session
+                session = record(settings, lambda _: None).session
             finally:
                 game.terminate()
                 game.wait()

@@ -9,12 +9,14 @@ import mss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from panda3d.core import RenderState, TransformState
 from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
 from acpilot.practice import clock_strip
+from acpilot.practice import view as view_module
 from acpilot.practice.landscape import Landscape
 from acpilot.practice.mesh import Mesh, merge
 from acpilot.practice.pose import Pose
@@ -233,23 +235,52 @@ def test_the_clock_strip_is_exact(renderer: RendererName, size: tuple[int, int])
     assert (pixels != expected).any(axis=(0, 2)).sum() <= (0 if size[0] % clock_strip.CELLS == 0 else clock_strip.CELLS)
 
 
-def test_views_one_after_another_and_two_at_once() -> None:
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_closing_one_view_leaves_another_alone(renderer: RendererName) -> None:
     course = track()
-    first = View(course, ViewOptions(offscreen=True))
-    second = View(course, ViewOptions(offscreen=True, renderer="software"))
+    options = ViewOptions(offscreen=True, renderer=renderer)
+    first, second = View(course, options), View(course, options)
     for view in (first, second):
         view.draw(pose_at(course, 10), 0)
-    assert first.renderer == "opengl"
-    assert second.renderer == "software"
-    assert not first.closed
+        assert view.renderer == renderer
+        assert not view.closed
+    before = second.pixels()
     first.close()
     first.close()
     assert first.closed
     with pytest.raises(RuntimeError, match="closed"):
         first.draw(pose_at(course, 20), 0)
+    del first, view
     second.draw(pose_at(course, 20), 0)
-    assert second.pixels().any()
+    assert not np.array_equal(second.pixels(), before)
+    second.draw(pose_at(course, 10), 0)
+    assert np.array_equal(second.pixels(), before)
     second.close()
+
+
+def test_auto_is_opengl_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with View(track(), ViewOptions(offscreen=True)) as view:
+        assert (view.renderer, view.renderer_note) == ("opengl", "")
+    real = view_module._pipe
+    monkeypatch.setattr(view_module, "_pipe", lambda name, off: real(name, off) if name == "software" else None)
+    with View(track(), ViewOptions(offscreen=True)) as view:
+        assert view.renderer == "software"
+        assert view.renderer_note == "software instead of OpenGL: no opengl off-screen picture can be had"
+    with pytest.raises(RuntimeError, match="no opengl"):
+        View(track(), ViewOptions(offscreen=True, renderer="opengl"))
+
+
+def test_memory_is_freed() -> None:
+    """Neither frames nor closed views leave states behind (with which Panda3D keeps textures and meshes)."""
+    course = track()
+    left = []
+    for _ in range(3):
+        with View(course, ViewOptions(offscreen=True, camera="cockpit")) as view:
+            for metres in range(0, 300, 10):
+                view.draw(replace(pose_at(course, metres), steering=metres / 300), 0)
+        left.append((RenderState.get_num_states(), TransformState.get_num_states()))
+    assert left[-1] == left[0]
+    assert sum(left[-1]) < 200
 
 
 def test_no_window_without_a_display() -> None:

@@ -121,7 +121,9 @@ class X11Window:
         if not self._connection.has_extension(damage.extname):
             return 0
         self._connection.damage_query_version()
-        return int(self._handle.damage_create(damage.DamageReportNonEmpty))
+        watch = int(self._handle.damage_create(damage.DamageReportNonEmpty))
+        self._connection.sync()  # a new watch may begin with an event that is no redraw: it is discarded with the rest
+        return watch
 
     def _discard_events(self) -> int:
         """Read what has arrived; how many events there were."""

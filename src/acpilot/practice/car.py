@@ -195,7 +195,8 @@ class Car:
                 self._since_shift = 0.0
             ratio = _RATIOS[self.gear - 1]
         wheel_rpm = 0.5 * (self.wheel_speed[2] + self.wheel_speed[3]) * ratio * _RPM
-        rpm = max(wheel_rpm, _IDLE + (_CLUTCH_RPM * throttle if self.gear == 1 else 0.0))  # the clutch slips when moving off
+        clutch_rpm = _IDLE + (_CLUTCH_RPM * throttle if self.gear == 1 else 0.0)  # it slips when moving off
+        rpm = max(wheel_rpm, clutch_rpm)
         self.rpm += (min(rpm, MAX_RPM) - self.rpm) * min(1.0, 25 * dt)
         inertia = _WHEEL_INERTIA + 0.5 * _ENGINE_INERTIA * ratio * ratio
         if self._since_shift < _SHIFT_TIME:

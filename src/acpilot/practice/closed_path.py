@@ -43,9 +43,8 @@ class ClosedPath:
                 index = index + 1 if index + 1 < count else 0
             elif along < 0:
                 before = index - 1 if index else count - 1
-                if (x - self.x[before]) * self._along_x[before] + (
-                    y - self.y[before]
-                ) * self._along_y[before] >= self._length[before]:
+                along = (x - self.x[before]) * self._along_x[before] + (y - self.y[before]) * self._along_y[before]
+                if along >= self._length[before]:
                     # Outside a bend the point itself is nearer than either of its segments.
                     across = self._along_x[index] * dy - self._along_y[index] * dx
                     return float(index), math.copysign(math.hypot(dx, dy), across)

@@ -5,7 +5,7 @@ from random import Random
 
 _REST = (3.0, 7.0)  # seconds undisturbed, from shortest to longest
 _SPELL = (1.5, 3.5)  # seconds disturbed
-_WIDTH = (1.5, 3.5)  # metres at full strength
+_WIDTH = (1.0, 2.4)  # metres at full strength
 
 
 class Disturbance:

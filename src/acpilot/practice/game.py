@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
-from acpilot.clock import NS, Pacer, now
+from acpilot.clock import NS, Pacer, ask_for_punctuality, now
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.errors import AcpilotError
 from acpilot.practice.car import Controls
@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 
 _POSE_FIELDS = ("x", "y", "z", "heading", "pitch", "roll", "steering", "speed_kmh", "gear", "rpm")
 _GEAR = _POSE_FIELDS.index("gear")
+_WARM_UP = 5  # pictures: the first ones load textures and compile, which takes long enough to be seen as a stall
 _MAX_CATCH_UP = 40  # physics steps: after a longer stall the game is slow for a moment rather than jumping
 
 
@@ -59,18 +60,19 @@ def pose_of(world: World) -> Pose:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the game like Ctrl-C does, so that the pages are taken away."""
+    """SIGTERM ends the game as Ctrl-C does, so that the pages are taken away (also where a shell ignores Ctrl-C)."""
 
     def end(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, end)
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _make_world(settings: PracticeSettings, track: Track) -> World:
@@ -176,6 +178,8 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
     with ExitStack() as stack:
         view = View(track, _view_options(settings, ViewOptions, offscreen=settings.headless))
         stack.callback(view.close)
+        for _ in range(_WARM_UP):
+            view.draw(pose_of(World(track)), now())
         physics.start()
         stack.callback(physics.join, 10.0)
         stack.callback(link.ended.set)
@@ -231,6 +235,7 @@ def _run_physics(settings: PracticeSettings, link: _Link) -> None:
         pages.publish()
         link.put_pose(pose_of(world), now())
         link.ready.set()
+        ask_for_punctuality()
         gc.collect()
         gc.freeze()
         gc.disable()  # the physics makes no cycles; a collection would cost a step

@@ -1,6 +1,8 @@
 """The line the expert takes around a track, and how fast it goes there."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
 
 import numpy as np
 
@@ -87,13 +89,13 @@ def _speeds(track: Track, curvature: Array, step: Array) -> Array:
     forward = [(slowest + i) % count for i in range(count + 1)]
 
     def spare(i: int) -> float:
-        return float(max(0.0, 1 - (squared[i] * bends[i] / SIDEWAYS) ** 2)) ** 0.5
+        return sqrt(max(0.0, 1 - (squared[i] * bends[i] / SIDEWAYS) ** 2))
 
-    for here, there in zip(reversed(forward[:-1]), reversed(forward[1:]), strict=True):
+    for there, here in pairwise(reversed(forward)):
         slowing = BRAKING * spare(there) + GRAVITY * slopes[there] + DRAG * squared[there] / MASS
         squared[here] = min(squared[here], squared[there] + 2 * steps[here] * max(0.5, slowing))
-    for here, there in zip(forward[:-1], forward[1:], strict=True):
-        push = min(full_throttle_force(squared[here] ** 0.5) / MASS, TRACTION * spare(here))
+    for here, there in pairwise(forward):
+        push = min(full_throttle_force(sqrt(squared[here])) / MASS, TRACTION * spare(here))
         gain = push - DRAG * squared[here] / MASS - GRAVITY * slopes[here] - 0.13
         squared[there] = min(squared[there], squared[here] + 2 * steps[here] * gain)
-    return np.sqrt(np.asarray(squared))
+    return np.asarray(np.sqrt(squared), dtype=np.float64)

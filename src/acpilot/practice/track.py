@@ -85,8 +85,8 @@ def make_track(name: str) -> Track:
 def faults(track: Track) -> list[str]:
     """What is wrong with a track's shape, one sentence each; empty when it keeps all the rules."""
     found = []
-    if not 900 <= track.length <= 5000:
-        found.append(f"it is {track.length:.0f} m long instead of 900 to 5000 m")
+    if not 1000 <= track.length <= 5000:
+        found.append(f"it is {track.length:.0f} m long instead of 1000 to 5000 m")
     radius = 1 / float(np.abs(track.curvature).max())
     if radius < MIN_RADIUS:
         found.append(f"its tightest bend has a radius of {radius:.1f} m, less than {MIN_RADIUS} m")

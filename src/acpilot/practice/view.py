@@ -28,7 +28,9 @@ from panda3d.core import (
     NodePath,
     OrthographicLens,
     PerspectiveLens,
+    RenderState,
     Texture,
+    TransformState,
     WindowProperties,
     load_prc_file_data,
 )
@@ -59,7 +61,11 @@ aux-display p3tinydisplay
 notify-level-device fatal
 notify-level-egldisplay error
 """
-"""Panda3D's settings; of input devices only fatal errors: it reports a missing /dev/input as an error."""
+"""Panda3D's settings.
+
+Of input devices only fatal errors: it reports a missing /dev/input as an error. States are freed when no longer used
+instead of by a task of Panda3D's own main loop, which we do not run (24 states a frame would be kept for ever).
+"""
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,9 @@ class View:
         # The car's state holds its lights, which hold the scene, which holds the car: parted, all can be freed.
         self._car.node.clear_light()
         self._scene.root.remove_node()
+        # Panda3D remembers how states were combined, and so everything of the scene.
+        RenderState.clear_cache()
+        TransformState.clear_cache()
 
     def __enter__(self) -> "View":
         return self
@@ -236,7 +245,13 @@ def _pipe(renderer: str, offscreen: bool) -> GraphicsPipe | None:
             selection.load_aux_modules()
             return selection.make_pipe("TinyOffscreenGraphicsPipe")
         return selection.make_module_pipe("p3tinydisplay")
-    return selection.make_module_pipe("p3headlessgl" if offscreen and sys.platform == "linux" else "pandagl")
+    return _headless_pipe() if offscreen and sys.platform == "linux" else selection.make_module_pipe("pandagl")
+
+
+@cache
+def _headless_pipe() -> GraphicsPipe | None:
+    """The one EGL pipe of this process: a second one would, when it ends, take EGL from the first."""
+    return GraphicsPipeSelection.get_global_ptr().make_module_pipe("p3headlessgl")
 
 
 class _ClockStrip:

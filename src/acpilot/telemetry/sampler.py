@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acpilot.clock import NS, now
+from acpilot.clock import NS, ask_for_punctuality, now
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, Status
 from acpilot.telemetry.shared_memory import PageReader
@@ -74,6 +74,7 @@ class Sampler:
             self._writing.join()
 
     def _watch(self) -> None:
+        ask_for_punctuality()
         instants = np.empty(_BATCH_SAMPLES, np.int64)
         physics: list[bytes] = []
         graphics: list[bytes] = []

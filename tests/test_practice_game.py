@@ -1,0 +1,153 @@
+"""The practice game as its players and the other tools meet it: through its pages, its window and its gamepad."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acpilot.driving.virtual_gamepad import VirtualGamepad
+from acpilot.telemetry.log import TelemetryWriter, read_telemetry
+from acpilot.telemetry.pages import PHYSICS, STATIC, decode_text
+from acpilot.telemetry.sample import Samples
+from acpilot.telemetry.sampler import Sampler
+from acpilot.telemetry.shared_memory import PageReader
+from acpilot.telemetry.steering import find_steering
+from conftest import Game, acpilot, wait_for
+
+Start = Callable[..., Game]
+
+
+def sample(game: Game, folder: Path, until: Callable[[np.void], bool], seconds: float = 60.0) -> Samples:
+    """Telemetry of a game from now until a condition on its physics page holds."""
+    reader = PageReader.open(game.pages)
+    assert reader is not None
+    with reader:
+        sampler = Sampler(reader, TelemetryWriter(folder / "log.arrow"))
+        sampler.start()
+
+        def reached() -> bool:
+            page = reader.physics()
+            return page is not None and until(np.frombuffer(page, PHYSICS)[0])
+
+        wait_for(reached, "the game", seconds)
+        sampler.stop()
+    return read_telemetry(folder / "log.arrow")
+
+
+def test_the_pages_tell_one_story(start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert", "--headless", "--renderer", "software", "--fps", "10", "--track", "twisty")
+    samples = sample(game, tmp_path, lambda physics: physics["packet_id"] > 333 * 25)
+    seconds = samples["instant"] / 1e9
+    # Speed, velocity, position and position along the track are of one motion.
+    velocity, position = samples["velocity"].astype(float), samples["position"].astype(float)
+    assert np.hypot(velocity[:, 0], velocity[:, 2]) * 3.6 == pytest.approx(samples["speed_kmh"], abs=2.0)
+    path = np.sum(np.hypot(*np.diff(position[:, [0, 2]], axis=0).T))
+    travelled = np.sum(samples["speed_kmh"][1:] / 3.6 * np.diff(seconds))
+    assert path == pytest.approx(travelled, rel=0.03)
+    assert np.ptp(np.unwrap(2 * np.pi * samples["normalized_position"])) > 0
+    # 333 steps a second, in order.
+    assert np.all(np.diff(samples["packet_id"]) > 0)
+    rate = np.ptp(samples["packet_id"]) / np.ptp(seconds)
+    assert rate == pytest.approx(333.3, rel=0.02)
+    # The steering is a ratio with its positive side to the right: the product's own judge finds it from the path.
+    steering = find_steering(samples)
+    assert (steering.unit, steering.sign, steering.certainty) == ("ratio", 1, "measured")
+    # Car vectors: the lateral acceleration points into the bend, braking and throttle show.
+    turning = np.abs(samples["steer_angle"]) > 0.05
+    same_side = np.sign(samples["steer_angle"][turning]) == np.sign(samples["acceleration_g"][turning, 0])
+    assert same_side.mean() > 0.85
+    braking = samples["brake"] > 0.3
+    assert samples["acceleration_g"][braking, 2].mean() < -0.2
+    assert set(np.unique(samples["gear"])) <= set(range(-1, 7))
+    assert samples["rpm"].max() < 8500
+    assert not samples["tyres_out"].any()
+
+
+def test_the_static_page_names_car_and_track(start_game: Start) -> None:
+    game = start_game("--driver", "expert", "--headless", "--track", "random:7")
+    reader = PageReader.open(game.pages)
+    assert reader is not None
+    with reader:
+        static = reader.static()
+    assert decode_text(static["track"]) == "random_7"
+    assert decode_text(static["car"]) == "practice_coupe"
+    assert 1000 <= static["track_length_m"] <= 5000
+    assert STATIC.itemsize == 684
+
+
+def test_another_program_drives_it(start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "virtual", "--headless", "--fps", "10")
+    with VirtualGamepad(game.pages) as gamepad:
+        gamepad.set(0.0, 1.0, 0.0)
+        samples = sample(game, tmp_path, lambda physics: physics["speed_kmh"] > 40)
+        assert samples["throttle"][-1] == pytest.approx(1.0)
+        gamepad.set(0.4, 0.0, 0.0)
+        samples = sample(game, tmp_path, lambda physics: physics["steer_angle"] > 0.35)
+        gamepad.set(0.0, 0.0, 1.0)
+        samples = sample(game, tmp_path, lambda physics: physics["speed_kmh"] < 1)
+        assert samples["brake"][-1] == pytest.approx(1.0)
+        gamepad.set(9.0, 1.0, -3.0)
+        sample(game, tmp_path, lambda physics: physics["steer_angle"] > 0.99 and physics["brake"] == 0)
+    sample(game, tmp_path, lambda physics: abs(physics["steer_angle"]) < 0.01 and physics["gas"] == 0)
+
+
+def test_it_says_what_it_achieved(start_game: Start) -> None:
+    game = start_game("--driver", "expert", "--headless", "--renderer", "software", "--fps", "20")
+    said = game.end()
+    assert "of 20 Hz" in said
+    assert "of 333.3 Hz" in said
+    assert game.process.returncode == 0
+    assert PageReader.open(game.pages) is None
+
+
+def test_two_games_cannot_share_their_pages(start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert", "--headless")
+    code, output = acpilot("practice", "--headless", "--driver", "expert", "--pages", game.pages, folder=tmp_path)
+    assert code == 1
+    assert "another game is already publishing" in output.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--track", "nowhere"), "choose with --track"),
+        (("--track", "random:x"), "choose with --track"),
+        (("--fast", "--driver", "expert"), "give --duration or --laps"),
+        (("--fast", "--duration", "1"), "give --driver"),
+    ],
+)
+def test_wrong_settings_get_one_line(flags: tuple[str, ...], message: str, pages: str, tmp_path: Path) -> None:
+    code, output = acpilot("practice", "--pages", pages, "--headless", *flags, folder=tmp_path)
+    assert code == 1
+    assert message in output.strip().splitlines()[-1]
+    assert "Traceback" not in output
+
+
+def test_laps_end_it_without_real_time(pages: str, tmp_path: Path) -> None:
+    code, output = acpilot(
+        "practice", "--fast", "--driver", "expert", "--track", "oval", "--laps", "1", "--fps", "10",
+        "--renderer", "software", "--pages", pages, folder=tmp_path,
+    )  # fmt: skip
+    assert code == 0, output
+    assert "1 laps, 0 resets" in output
+    assert "times real time" in output
+
+
+def test_without_a_display_it_draws_off_screen(pages: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "acpilot", "practice", "--fast", "--driver", "expert", "--duration", "2"]
+    for renderer in ("opengl", "software"):
+        result = subprocess.run(
+            [*command, "--renderer", renderer, "--pages", pages],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        assert f"drawn by {renderer}" in result.stderr
+
+
+def test_list_of_tracks(tmp_path: Path) -> None:
+    code, output = acpilot("practice", "--list-tracks", folder=tmp_path)
+    assert code == 0
+    assert len(output.strip().splitlines()) >= 7

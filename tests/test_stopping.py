@@ -1,0 +1,96 @@
+import os
+import pty
+import select
+import subprocess
+import sys
+import threading
+
+import pytest
+from Xlib import XK, X
+from Xlib import display as xdisplay
+from Xlib.ext import xtest
+
+from acpilot.stopping import Stop
+from conftest import wait_for
+
+# Prints "ready" when it listens, and how it was stopped.
+WAITER = """
+from acpilot.stopping import Stop
+with Stop() as stop:
+    print("ready", stop.ways, flush=True)
+    while not stop.wait(0.05):
+        pass
+    print("stopped by", stop.reason, flush=True)
+"""
+
+
+def tap(screen: xdisplay.Display, keysym: int) -> None:
+    code = screen.keysym_to_keycode(keysym)
+    xtest.fake_input(screen, X.KeyPress, code)
+    xtest.fake_input(screen, X.KeyRelease, code)
+    screen.sync()
+
+
+def test_escape_on_the_display_stops_and_other_keys_do_not(display: str) -> None:
+    screen = xdisplay.Display(display)
+    with Stop() as stop:
+        assert "Escape in any window" in stop.ways
+        tap(screen, XK.XK_a)
+        assert not stop.wait(0.3)
+        tap(screen, XK.XK_Escape)
+        wait_for(lambda: stop.wait(0.05), "the stop key")
+        assert stop.reason == "Escape"
+    screen.close()
+    assert threading.active_count() == 1, "nothing goes on listening"
+
+
+def test_a_duration_counts_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with Stop(0.2) as stop:
+        assert not stop.wait(0.3), "it has not been started"
+        stop.start_duration()
+        wait_for(lambda: stop.wait(0.05), "the duration")
+        assert stop.reason == "the duration of 0.2 s"
+
+
+def in_a_terminal(typed: list[bytes]) -> str:
+    """What the waiter prints on a terminal in which these keys are typed."""
+    main, terminal = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import os, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n{WAITER}"],
+        stdin=terminal, stdout=terminal, stderr=terminal, env=environment, start_new_session=True,
+    )  # fmt: skip
+    os.close(terminal)
+    output = b""
+
+    def read(seconds: float) -> None:
+        nonlocal output
+        while select.select([main], [], [], seconds)[0]:
+            try:
+                output += os.read(main, 4096)
+            except OSError:
+                return
+            if b"stopped" in output:
+                return
+
+    wait_for(lambda: read(0.05) or b"ready" in output, "the waiter")
+    for keys in typed:
+        os.write(main, keys)
+        read(0.4)
+    if process.poll() is None and b"stopped" not in output:
+        os.write(main, b"\x03")
+        read(5.0)
+    process.wait(timeout=10)
+    os.close(main)
+    return output.decode()
+
+
+def test_escape_typed_in_the_terminal_stops() -> None:
+    output = in_a_terminal([b"\x1b"])
+    assert "Escape in this terminal" in output
+    assert "stopped by Escape" in output
+
+
+def test_an_arrow_key_is_not_escape() -> None:
+    assert "stopped by Ctrl-C" in in_a_terminal([b"\x1b[A", b"x"])
