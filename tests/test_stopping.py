@@ -71,7 +71,7 @@ def in_a_terminal(typed: list[bytes]) -> str:
                 output += os.read(main, 4096)
             except OSError:
                 return
-            if b"stopped" in output:
+            if output.endswith(b"\n") and b"stopped" in output:
                 return
 
     wait_for(lambda: read(0.05) or b"ready" in output, "the waiter")

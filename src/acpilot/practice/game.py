@@ -215,9 +215,8 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
         finally:
             seconds = max(link.seconds.value, 1e-9)
             say(f"frames: {pacer.report()}")
-            say(
-                f"physics: {link.steps.value / seconds:.1f} of {1 / DT:.1f} Hz over {seconds:.1f} s; {link.laps.value} laps"
-            )
+            rate = link.steps.value / seconds
+            say(f"physics: {rate:.1f} of {1 / DT:.1f} Hz over {seconds:.1f} s; {link.laps.value} laps")
 
 
 def _run_physics(settings: PracticeSettings, link: _Link) -> None:
