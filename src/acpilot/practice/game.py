@@ -108,7 +108,7 @@ def _play_fast(settings: PracticeSettings, track: Track, say: Say) -> None:
             while world.steps < due:
                 world.step(_driven_by_gamepad(settings, gamepad))
                 pages.publish()
-            view.draw(pose_of(world), now())
+            view.draw(pose_of(world), round(world.time * NS))
             view.pixels()
         elapsed = (now() - start) / NS
         pages.end()
@@ -191,32 +191,39 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
         say(f"{track.title}, {track.length / 1000:.1f} km; drawn by {view.renderer}; pages {settings.pages}_*")
         if view.renderer_note:
             say(view.renderer_note)
+        if settings.driver == "gamepad" and view.gamepad() is None:
+            say("no gamepad is connected: the car waits for one")
         pacer = Pacer(settings.fps)
-        keyboard = KeyboardDriver()
-        held: frozenset[str] = frozenset()
         try:
-            while not link.ended.is_set() and not view.closed:
-                pacer.wait()
-                pose, instant = link.get_pose()
-                view.draw(pose, instant)
-                if settings.headless:
-                    view.pixels()
-                    continue
-                keys = view.keys()
-                if "p" in keys - held:
-                    link.paused.value = 1 - link.paused.value
-                if "r" in keys - held:
-                    link.resets.value += 1
-                held = keys
-                if settings.driver == "keyboard":
-                    link.controls[:] = keyboard.controls(keys, pose.speed_kmh, 1 / settings.fps)
-                elif settings.driver == "gamepad":
-                    link.controls[:] = view.gamepad() or (0.0, 0.0, 0.0)
+            _show(settings, view, link, pacer)
         finally:
             seconds = max(link.seconds.value, 1e-9)
-            say(f"frames: {pacer.report()}")
             rate = link.steps.value / seconds
+            say(f"frames: {pacer.report()}")
             say(f"physics: {rate:.1f} of {1 / DT:.1f} Hz over {seconds:.1f} s; {link.laps.value} laps")
+
+
+def _show(settings: PracticeSettings, view: Any, link: _Link, pacer: Pacer) -> None:
+    """Draw the newest pose at a steady rate and pass on what the player does, until the game ends."""
+    keyboard = KeyboardDriver()
+    held: frozenset[str] = frozenset()
+    while not link.ended.is_set() and not view.closed:
+        pacer.wait()
+        pose, instant = link.get_pose()
+        view.draw(pose, instant)
+        if settings.headless:
+            view.pixels()
+            continue
+        keys = view.keys()
+        if "p" in keys - held:
+            link.paused.value = 1 - link.paused.value
+        if "r" in keys - held:
+            link.resets.value += 1
+        held = keys
+        if settings.driver == "keyboard":
+            link.controls[:] = keyboard.controls(keys, pose.speed_kmh, 1 / settings.fps)
+        elif settings.driver == "gamepad":
+            link.controls[:] = view.gamepad() or (0.0, 0.0, 0.0)
 
 
 def _run_physics(settings: PracticeSettings, link: _Link) -> None:

@@ -1,7 +1,7 @@
 """The world as Assetto Corsa's memory pages.
 
-The game's world has x east, y up and z south (its maps draw x to the right and z downwards); ours x east, y north,
-z up. Car vectors are x right, y up, z forward.
+The game's world has x east, y up and z south (its maps draw x to the right and z downwards); ours has x east, y north,
+z up. Car vectors are x right, y up, z forward. The expert stands in for a human driver, so ``ai_controlled`` stays 0.
 """
 
 import math
@@ -59,7 +59,7 @@ class WorldPublisher:
         floats, at = self._floats, self._at
         for name, value in (
             ("fuel", 40.0), ("clutch", 1.0), ("cg_height", 0.46), ("air_density", 1.2), ("air_temperature", 22.0),
-            ("road_temperature", 28.0), ("brake_bias", 0.63), ("traction_control", 0.0), ("abs", 0.0),
+            ("road_temperature", 28.0), ("brake_bias", 0.71), ("traction_control", 0.1), ("abs", 0.1),
         ):  # fmt: skip
             floats[at[name]] = value
         for wheel in range(4):
@@ -90,7 +90,6 @@ class WorldPublisher:
             floats[at["wheel_load"] + wheel] = car.load[wheel]
             floats[at["wheel_angular_speed"] + wheel] = car.wheel_speed[wheel]
         ints[at["tyres_out"]] = world.tyres_out
-        ints[at["ai_controlled"]] = int(world.expert_drives)
 
     def _write_graphics(self) -> None:
         world, car, page = self._world, self._world.car, self._graphics
