@@ -103,3 +103,10 @@ def acpilot(*command: str, folder: Path, timeout: float = 120.0) -> tuple[int, s
     with running(*command, folder=folder) as process:
         output = process.communicate(timeout=timeout)[0]
         return process.returncode, output
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skipped test is a failure: it would hide a program that is missing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
