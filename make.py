@@ -90,6 +90,7 @@ def test() -> None:
     run(PYTHON, "-m", "ruff", "check")
     run(PYTHON, "-m", "ruff", "format", "--check")
     run(PYTHON, "-m", "mypy")
+    run(PYTHON, "-m", "mypy", "--platform", "linux" if WINDOWS else "win32")
     run(PYTHON, "-m", "pytest", *sys.argv[2:])
 
 

@@ -56,7 +56,7 @@ def main() -> None:
                 sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--burn-clock", "--pages", PAGES,
                 "--title", PAGES, "--size", *arguments.size.split("x"), "--renderer", arguments.renderer,
             ]  # fmt: skip
-            game = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            game = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 settings = RecordSettings(
                     fps=fps, duration=arguments.seconds, pages=PAGES, title=PAGES, output=Path(folder), wait=60

@@ -17,7 +17,7 @@ def measure(renderer: str, seconds: float, fps: float, size: str) -> float:
         sys.executable, "-m", "acpilot", "practice", "--fast", "--driver", "expert", "--renderer", renderer,
         "--duration", str(seconds), "--fps", str(fps), "--size", *size.split("x"), "--pages", "acpilot_benchmark",
     ]  # fmt: skip
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     match = re.search(r"([\d.]+)\s+times\s+real\s+time", output)
     assert match, output
     return float(match[1])

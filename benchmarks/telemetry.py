@@ -65,7 +65,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--publish"]
     else:
         command = [sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--headless", "--pages", PAGES]
-    game = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    game = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = now() + 30 * NS
         while (pages := PageReader.open(PAGES)) is None or not pages.is_live(1.0):

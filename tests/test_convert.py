@@ -158,6 +158,12 @@ def test_a_session_without_video(session: Session) -> None:
     assert "session_recording.mkv is missing" in one_line(*convert(session))
 
 
+def test_one_bad_session_does_not_keep_the_others_from_being_converted(session: Session, tmp_path: Path) -> None:
+    line = one_line(*acpilot("convert", str(tmp_path / "nowhere"), str(session.folder), folder=tmp_path))
+    assert "nowhere is not a folder" in line
+    assert len(rows_of(session)) == FRAMES
+
+
 def test_a_session_without_telemetry(session: Session) -> None:
     session.telemetry_file.unlink()
     assert "telemetry.arrow is missing" in one_line(*convert(session))

@@ -145,7 +145,7 @@ def test_without_a_display_it_draws_off_screen(pages: str, tmp_path: Path) -> No
             env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
-        assert f"drawn by {renderer}" in result.stderr
+        assert f"drawn by {renderer}" in result.stdout
 
 
 def test_list_of_tracks(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_a_full_disk_ends_the_recording_with_a_line(start_game: Start, tmp_path:
         capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}, check=False,
     )  # fmt: skip
     assert result.returncode == 1, result.stderr
-    line = result.stderr.strip().splitlines()[-1]
+    (line,) = result.stderr.strip().splitlines()
     assert line.startswith("acpilot: the disk is full")
     (folder,) = keep.iterdir()
     code, output = acpilot("convert", str(folder), folder=tmp_path)

@@ -30,7 +30,18 @@ app = App(
     config=[Env("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
-console = Console(stderr=True, highlight=False)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+    """Print a line as it is: paths are neither wrapped nor taken for markup."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def show_fault(fault: AcpilotError) -> None:
+    """Print a fault as the one line that it is."""
+    errors.print(f"acpilot: {fault}", style="red", markup=False, soft_wrap=True)
 
 
 @app.command
@@ -45,10 +56,10 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
     with console.status("starting ...") as status:
         ending = record_session(settings, status.update)
     for line in report(ending.session):
-        console.print(line)
+        say(line)
     if ending.fault:
         raise AcpilotError(f"{ending.fault}; what was recorded is kept in {ending.session.folder}")
-    console.print(f"next      acpilot convert {ending.session.folder}")
+    say(f"next      acpilot convert {ending.session.folder}")
 
 
 @app.command
@@ -63,30 +74,39 @@ def convert(
         sessions: Session folders, such as ac_telemetry_data/20261122_191500.
         settings: How to convert.
     """
+    faults = []
+    for folder in sessions:
+        try:
+            _convert_session(folder, settings)
+        except AcpilotError as error:
+            faults.append(error)
+    for fault in faults[:-1]:
+        show_fault(fault)
+    if faults:
+        raise faults[-1]
+
+
+def _convert_session(folder: Path, settings: ConvertSettings) -> None:
     from acpilot.dataset.contact_sheet import contact_sheet
     from acpilot.dataset.convert import convert as convert_session
     from acpilot.session import Session
 
-    truncated = []
-    for folder in sessions:
-        session = Session.open(folder)
-        with progress_bar(console, folder.name) as progress:
-            result = convert_session(session, settings, progress)
-        for note in result.notes:
-            console.print(f"[yellow]note[/]  {note}")
-        if result.written == 0 and session.contact_sheet_file.exists():
-            console.print(f"{folder}: nothing to do, {result.images} labelled images are there")
-        else:
-            sheet = contact_sheet(session)
-            left_out = f", {result.left_out} frames left out" if result.left_out else ""
-            console.print(f"{folder}: {result.images} labelled images ({result.written} new){left_out}")
-            console.print(f"look at them: {sheet}")
-        if result.lost:
-            truncated.append(
-                f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
-            )
-    if truncated:
-        raise AcpilotError("; ".join(truncated))
+    session = Session.open(folder)
+    with progress_bar(console, folder.name) as progress:
+        result = convert_session(session, settings, progress)
+    for note in result.notes:
+        say(f"note  {note}")
+    if result.written == 0 and session.contact_sheet_file.exists():
+        say(f"{folder}: nothing to do, {result.images} labelled images are there")
+    else:
+        sheet = contact_sheet(session)
+        left_out = f", {result.left_out} frames left out" if result.left_out else ""
+        say(f"{folder}: {result.images} labelled images ({result.written} new){left_out}")
+        say(f"look at them: {sheet}")
+    if result.lost:
+        raise AcpilotError(
+            f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
+        )
 
 
 @app.command
@@ -98,7 +118,7 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
     """
     from acpilot.practice.game import play
 
-    play(settings, console.print)
+    play(settings, say)
 
 
 @app.command
@@ -112,10 +132,10 @@ def demo(settings: DemoSettings = DemoSettings()) -> None:
 def main() -> None:
     """Run the command line: a fault of the user's is one line and exit code 1."""
     try:
-        app(console=console, error_console=console)
+        app(console=console, error_console=errors)
     except AcpilotError as error:
-        console.print(f"[bold red]acpilot:[/] {error}", soft_wrap=True)
+        show_fault(error)
         sys.exit(1)
     except KeyboardInterrupt:
-        console.print("acpilot: interrupted")
+        errors.print("acpilot: interrupted")
         sys.exit(130)

@@ -26,25 +26,29 @@ def run_demo(settings: DemoSettings, console: Console) -> None:
     Raises:
         AcpilotError: there is no display and none could be started, or the practice game did not start.
     """
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     with virtual_display() as note, _practice_game(settings):
         if note:
-            console.print(note)
+            say(note)
         recording = RecordSettings(
             duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
         )
         with console.status("starting the practice game ...") as status:
             ending = record(recording, status.update)
     for line in report(ending.session):
-        console.print(line)
+        say(line)
     if ending.fault:
         raise ending.fault
     with progress_bar(console, "converting") as progress:
         result = convert(ending.session, ConvertSettings(), progress)
     sheet = contact_sheet(ending.session)
-    console.print(f"\n[bold]{result.images} labelled images[/]  {ending.session.images_folder}")
-    console.print(f"labels              {ending.session.labels_file}")
-    console.print(f"look at them        {sheet}")
-    console.print("next                with Assetto Corsa running: acpilot record", soft_wrap=True)
+    say(f"\n{result.images} labelled images  {ending.session.images_folder}")
+    say(f"their labels         {ending.session.labels_file}")
+    say(f"look at them         {sheet}")
+    say("next                 with Assetto Corsa running: acpilot record")
 
 
 @contextmanager
@@ -92,7 +96,9 @@ def _practice_game(settings: DemoSettings) -> Iterator[None]:
         if game.poll() is None:
             raise
         said = (game.stdout.read() if game.stdout else "").strip().splitlines()
-        raise AcpilotError(f"the practice game did not run: {said[-1] if said else error}") from None
+        raise AcpilotError(
+            f"the practice game did not run: {said[-1].removeprefix('acpilot: ') if said else error}"
+        ) from None
     finally:
         game.terminate()
         game.communicate()

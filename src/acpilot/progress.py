@@ -11,9 +11,9 @@ Progress = Callable[[int, int], None]
 
 @contextmanager
 def progress_bar(console: Console, title: str) -> Iterator[Progress]:
-    """Show a bar with the time left; it is gone when the work is done."""
+    """Show a bar with the time left on a terminal; it is gone when the work is done."""
     from rich.progress import Progress as Bar
 
-    with Bar(console=console, transient=True) as bar:
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

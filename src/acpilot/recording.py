@@ -3,6 +3,7 @@
 import gc
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,6 +158,7 @@ def _record_session(
             fault = _cannot_write(session, error)
         finally:
             recorder.stop()
+            _wait_for_sample_after(now(), sampler)  # the last frame lies between two samples
             sampler.stop()
             if not recorder.frames and not fault:  # it has not even begun
                 shutil.rmtree(session.folder, ignore_errors=True)
@@ -174,6 +176,12 @@ def _record_session(
         repeated_frames=recorder.repeated,
     )
     return fault
+
+
+def _wait_for_sample_after(instant: int, sampler: Sampler) -> None:
+    deadline = instant + NS // 10
+    while sampler.last_change <= instant and sampler.failure is None and now() < deadline:
+        time.sleep(0.002)
 
 
 def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> AcpilotError | None:
@@ -236,7 +244,7 @@ def _finish(session: Session, settings: RecordSettings, fault: AcpilotError | No
         except AcpilotError as problem:
             manifest.state = "partial"
             fault = fault or problem
-        if fault:
+        if fault and str(fault) != manifest.ended_by:
             manifest.problems.append(str(fault))
         if manifest.steering and manifest.steering.certainty == "assumed":
             manifest.problems.append(

@@ -20,7 +20,6 @@ def find(title: str) -> "Win32Window":
     user = ctypes.WinDLL("user32")
     found: list[tuple[str, int, int]] = []
 
-    @ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     def visit(handle: int, _: int) -> int:
         if user.IsWindowVisible(ctypes.c_void_p(handle)):
             text = ctypes.create_unicode_buffer(256)
@@ -30,7 +29,8 @@ def find(title: str) -> "Win32Window":
                 found.append((text.value, area.width * area.height if area else 0, handle))
         return 1
 
-    user.EnumWindows(visit, None)
+    callback = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(visit)
+    user.EnumWindows(callback, None)
     return Win32Window(*choose(title, found))
 
 

@@ -191,9 +191,9 @@ class ScreenRecorder:
         window = None if settings.region else find_window(settings.title)
         patience = min(0.05, 0.9 / settings.fps)
         previous = b""
+        pacer = Pacer(settings.fps)
         try:
             with mss.MSS() as screen:
-                pacer = Pacer(settings.fps)
                 while not self._stop.is_set():
                     pacer.wait()
                     area = Area(*settings.region) if settings.region else self._area_of(window)
@@ -209,8 +209,8 @@ class ScreenRecorder:
                     raw = shot.tobytes()
                     self.repeated += raw == previous
                     previous = raw
-                self._pace = pacer.report()
         finally:
+            self._pace = pacer.report()
             if window:
                 window.close()
 
