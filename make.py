@@ -4,6 +4,8 @@
 installs through apt-get what is missing of the system, where it may.
 """
 
+from __future__ import annotations  # so that an old Python gets as far as the line that says so
+
 import hashlib
 import os
 import shutil

@@ -16,12 +16,12 @@ from acpilot.demo import virtual_display
 from acpilot.telemetry.shared_memory import PageReader
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0, step: float = 0.01) -> None:
     """Wait until a condition holds; fail after a deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.01)
+        time.sleep(step)
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +83,12 @@ def start_game(pages: str) -> Iterator[Callable[..., Game]]:
 
 
 @contextmanager
-def running(*command: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(*command: str, folder: Path, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
     """An acpilot command in a process of its own, killed at the end if need be."""
     process = subprocess.Popen(
         [sys.executable, "-m", "acpilot", *command],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1", "PYTHONWARNINGS": "error", **(environment or {})},
     )  # fmt: skip
     try:
         yield process
@@ -98,9 +98,11 @@ def running(*command: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def acpilot(*command: str, folder: Path, timeout: float = 120.0) -> tuple[int, str]:
+def acpilot(
+    *command: str, folder: Path, timeout: float = 120.0, environment: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Run an acpilot command to its end: exit code and all that it printed."""
-    with running(*command, folder=folder) as process:
+    with running(*command, folder=folder, environment=environment) as process:
         output = process.communicate(timeout=timeout)[0]
         return process.returncode, output
 

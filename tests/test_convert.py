@@ -118,12 +118,14 @@ def test_an_interrupted_run_is_taken_up_and_ends_the_same(session: Session, tmp_
     undisturbed = Session(shutil.copytree(session.folder, tmp_path / "undisturbed"))
     assert convert(undisturbed)[0] == 0
     with running("convert", str(session.folder), folder=tmp_path) as process:
-        wait_for(lambda: len(list(session.images_folder.glob("*.jpg"))) > 5, "the first images")
+        wait_for(lambda: len(list(session.images_folder.glob("*.jpg"))) > 5, "the first images", step=0.0005)
         process.kill()
         process.wait()
-    if session.labels_file.exists():  # it was quicker than the kill: leave it as a kill would have
-        session.labels_file.unlink()
-    assert convert(session)[0] == 0
+    interrupted = not session.labels_file.exists()
+    code, output = convert(session)
+    assert code == 0
+    assert interrupted, "it was quicker than the kill: the test has shown nothing"
+    assert f"({FRAMES} new)" not in output, "what was there is kept"
     assert files_of(session) == files_of(undisturbed)
 
 
@@ -134,6 +136,19 @@ def test_other_settings_make_the_dataset_anew(session: Session) -> None:
     assert code == 0
     assert f"({FRAMES} new)" in output
     assert (session.images_folder / "frame_000010.jpg").stat().st_size < before
+
+
+def test_files_of_the_users_own_are_left_alone_and_inputs_csv_follows(session: Session) -> None:
+    assert convert(session)[0] == 0
+    mine = session.images_folder / "mine.txt"
+    mine.write_text("notes")
+    before = session.inputs_file.read_text()
+    assert convert(session, "--steering-unit", "degrees", "--steering-lock", "0.5")[0] == 0
+    assert mine.read_text() == "notes"
+    assert len(session.inputs_file.read_text().splitlines()) == len(before.splitlines()) == FRAMES + 1
+    session.inputs_file.write_text("old")
+    assert convert(session, "--quality", "50")[0] == 0
+    assert session.inputs_file.read_text() == before
 
 
 def test_a_contact_sheet_shows_the_labels(session: Session) -> None:
@@ -189,6 +204,24 @@ def test_a_truncated_video_is_told_and_gives_what_there_is(session: Session, sha
         with Image.open(session.images_folder / row["image_name"]) as picture:
             assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=1.5)
     assert len(list(session.images_folder.glob("*.jpg"))) == len(rows)
+
+
+def test_a_damaged_stretch_of_video_costs_only_itself(session: Session) -> None:
+    session.manifest.counts.frames = FRAMES
+    session.save()
+    raw = bytearray(session.video_file.read_bytes())
+    middle = len(raw) // 2
+    raw[middle : middle + 200] = bytes(200)
+    session.video_file.write_bytes(raw)
+    assert "Traceback" not in convert(session)[1]
+    numbers = [int(row["frame"]) for row in rows_of(session)]
+    assert numbers[0] == 0
+    assert len(numbers) >= FRAMES // 3
+
+
+def test_a_manifest_that_is_no_text(session: Session) -> None:
+    session.manifest_file.write_bytes(b"\xff\xfe\x80")
+    assert "session.json cannot be read" in one_line(*convert(session))
 
 
 def test_a_manifest_of_a_newer_version(session: Session) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.telemetry.log import TelemetryWriter, read_telemetry
-from acpilot.telemetry.pages import PHYSICS, STATIC, decode_text
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
 from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.sampler import Sampler
-from acpilot.telemetry.shared_memory import PageReader
+from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from acpilot.telemetry.steering import find_steering
 from conftest import Game, acpilot, wait_for
 
@@ -125,6 +125,57 @@ def test_wrong_settings_get_one_line(flags: tuple[str, ...], message: str, pages
     assert code == 1
     assert message in output.strip().splitlines()[-1]
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("flags", [("--size", "0", "0"), ("--size", "99999", "64"), ("--pages", "a/b")])
+def test_values_that_make_no_sense_are_refused(flags: tuple[str, ...], tmp_path: Path) -> None:
+    code, output = acpilot("practice", "--headless", "--driver", "expert", *flags, folder=tmp_path)
+    assert code == 1
+    assert "Invalid value" in output
+    assert "Traceback" not in output
+
+
+def test_a_window_without_a_display_is_one_line(pages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    code, output = acpilot("practice", "--pages", pages, folder=tmp_path)
+    assert code == 1
+    assert "--headless draws off-screen" in output.strip().splitlines()[-1]
+
+
+def test_a_driver_that_dies_lets_go_of_the_controls(start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "virtual", "--headless", "--fps", "10")
+    code = (
+        "import sys, time; from acpilot.driving.virtual_gamepad import VirtualGamepad\n"
+        f"gamepad = VirtualGamepad({game.pages!r}); gamepad.set(0.3, 1.0, 0.0); time.sleep(60)"
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        sample(game, tmp_path, lambda physics: physics["gas"] == 1.0)
+    finally:
+        driver.kill()
+        driver.communicate()
+    sample(game, tmp_path, lambda physics: physics["gas"] == 0 and abs(physics["steer_angle"]) < 0.01)
+    (Path("/dev/shm") / f"{game.pages}_gamepad").unlink()
+
+
+def test_a_paused_game_keeps_its_pages_and_a_killed_one_does_not(start_game: Start, pages: str, tmp_path: Path) -> None:
+    graphics, static = np.zeros((), GRAPHICS), np.zeros((), STATIC)
+    graphics["status"] = Status.PAUSE
+    flags = ("practice", "--fast", "--driver", "expert", "--duration", "1", "--pages", pages)
+    with PagePublisher(pages) as paused:
+        paused.publish_graphics(graphics.tobytes())
+        paused.publish_static(static.tobytes())
+        code, output = acpilot(*flags, folder=tmp_path)
+        assert code == 1
+        assert "it may be paused" in output
+        reader = PageReader.open(pages)
+        assert reader is not None
+        with reader:
+            assert reader.status() == Status.PAUSE
+    game = start_game("--driver", "expert", "--headless")
+    subprocess.run(["pkill", "-9", "-P", str(game.process.pid)], check=True)
+    assert "ended unexpectedly" in game.process.communicate(timeout=30)[0]
+    assert acpilot(*flags, folder=tmp_path)[0] == 0, "the pages that a killed game left are taken over"
 
 
 def test_laps_end_it_without_real_time(pages: str, tmp_path: Path) -> None:

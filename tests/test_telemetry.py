@@ -17,15 +17,35 @@ from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from conftest import wait_for
 
-# Every four bytes of the page hold the packet counter, so that a torn page shows.
-HOSTILE_WRITER = """
-import struct, sys
-from acpilot.telemetry.shared_memory import PagePublisher
+# Every four bytes of the page hold the packet counter, so that a torn page shows. Nobody knows in which order the game
+# writes: as the practice game does, in one go, or the counter first and the rest in two pieces.
+WRITER = """
+import mmap, struct, sys, time
+from acpilot.telemetry.shared_memory import PagePublisher, create_mapping
 with PagePublisher(sys.argv[1]) as publisher:
+    mapping = create_mapping(sys.argv[1] + "_physics", 2048)
     print("ready", flush=True)
     for n in range(1, 1 << 30):
-        publisher.publish_physics(struct.pack("<145i", *[n] * 145))
+        page = struct.pack("<145i", *[n] * 145)
+        if sys.argv[2] == "practice":
+            publisher.publish_physics(page)
+        elif sys.argv[2] == "at once":
+            mapping[:580] = page
+        else:
+            mapping[:300] = page[:300]
+            mapping[300:580] = page[300:]
+        until = time.perf_counter_ns() + 50_000
+        while time.perf_counter_ns() < until:
+            pass
 """
+
+
+def start_writer(pages: str, manner: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, pages, manner]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "ready\n"
+    return writer
 
 
 def publish_step(publisher: PagePublisher, packet_id: int, status: Status = Status.LIVE) -> None:
@@ -84,10 +104,8 @@ def test_a_file_shorter_than_the_page_is_no_page(pages: str) -> None:
 
 
 def test_two_games_do_not_share_the_pages(pages: str) -> None:
-    game = subprocess.Popen([sys.executable, "-c", HOSTILE_WRITER, pages], stdout=subprocess.PIPE, text=True)
+    game = start_writer(pages, "practice")
     try:
-        assert game.stdout is not None
-        game.stdout.readline()
         with pytest.raises(AcpilotError, match="another game is already publishing"):
             PagePublisher(pages)
     finally:
@@ -95,24 +113,23 @@ def test_two_games_do_not_share_the_pages(pages: str) -> None:
         game.communicate()
 
 
-def test_no_torn_page_is_ever_read(pages: str) -> None:
-    game = subprocess.Popen([sys.executable, "-c", HOSTILE_WRITER, pages], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("manner", ["practice", "at once", "in pieces"])
+def test_no_torn_page_is_ever_read(manner: str, pages: str) -> None:
+    game = start_writer(pages, manner)
     try:
-        assert game.stdout is not None
-        game.stdout.readline()
         reader = PageReader.open(pages)
         assert reader is not None
         whole = torn = 0
         with reader:
-            deadline = time.monotonic() + 20
-            while (whole < 20_000 or not torn) and time.monotonic() < deadline:
+            deadline = time.monotonic() + 30
+            while (whole < 30_000 or not torn) and time.monotonic() < deadline:
                 page = reader.physics()
                 if page is None:
                     torn += 1
                 else:
                     whole += 1
                     assert page == page[:4] * 145
-        assert whole >= 20_000
+        assert whole >= 30_000
         assert torn, "the writer never met the reader: the test has shown nothing"
     finally:
         game.terminate()

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
 from rich.console import Console
+from rich.markup import escape
 
 from acpilot import __version__
 from acpilot.errors import AcpilotError
@@ -54,7 +55,7 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
     from acpilot.recording import report
 
     with console.status("starting ...") as status:
-        ending = record_session(settings, status.update)
+        ending = record_session(settings, lambda line: status.update(escape(line)))
     for line in report(ending.session):
         say(line)
     if ending.fault:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.convert import convert
@@ -18,6 +20,8 @@ from acpilot.settings import ConvertSettings, DemoSettings, RecordSettings
 
 _TITLE = "acpilot demo"
 _PAGES = "acpilot_demo"
+# Ctrl-C is for the recording; the game and the display end with it, not before it.
+_OWN_GROUP: dict[str, Any] = {"creationflags": 0x00000200} if sys.platform == "win32" else {"start_new_session": True}
 
 
 def run_demo(settings: DemoSettings, console: Console) -> None:
@@ -30,14 +34,20 @@ def run_demo(settings: DemoSettings, console: Console) -> None:
     def say(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
-    with virtual_display() as note, _practice_game(settings):
+    with virtual_display() as note, _practice_game(settings) as game:
         if note:
             say(note)
         recording = RecordSettings(
             duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
         )
         with console.status("starting the practice game ...") as status:
-            ending = record(recording, status.update)
+
+            def show(line: str) -> None:
+                if game.poll() is not None:
+                    raise AcpilotError("it ended by itself")
+                status.update(escape(line))
+
+            ending = record(recording, show)
     for line in report(ending.session):
         say(line)
     if ending.fault:
@@ -68,6 +78,7 @@ def virtual_display() -> Iterator[str]:
         ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x720x24", "-noreset", "-nolisten", "tcp"],
         pass_fds=(writer,),
         stderr=subprocess.DEVNULL,
+        **_OWN_GROUP,
     )
     os.close(writer)
     try:
@@ -84,14 +95,14 @@ def virtual_display() -> Iterator[str]:
 
 
 @contextmanager
-def _practice_game(settings: DemoSettings) -> Iterator[None]:
+def _practice_game(settings: DemoSettings) -> Iterator[subprocess.Popen[str]]:
     command = [
         sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--disturbance", "0.6",
         "--track", settings.track, "--title", _TITLE, "--pages", _PAGES,
     ]  # fmt: skip
-    game = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    game = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **_OWN_GROUP)
     try:
-        yield
+        yield game
     except AcpilotError as error:
         if game.poll() is None:
             raise

@@ -15,6 +15,8 @@ from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering, Unit, find_steering
 from acpilot.video.alignment import Alignment, frame_times
 
+LABELS_VERSION = 1
+"""Counts changes to how labels are made, so that datasets made before are made anew."""
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
 
@@ -97,8 +99,10 @@ def session_steering(session: Session, samples: Samples, unit: Unit | None, lock
     return session.manifest.steering
 
 
-def session_labels(session: Session, unit: Unit | None = None, lock_degrees: float | None = None) -> Labels:
-    """Labels of all frames of a session's video, whatever state its recording ended in.
+def session_labels(
+    session: Session, unit: Unit | None = None, lock_degrees: float | None = None
+) -> tuple[Labels, Steering]:
+    """Labels of all frames of a session's video, whatever state its recording ended in, and the steering behind them.
 
     Raises:
         AcpilotError: video, telemetry or alignment are missing or damaged.
@@ -111,7 +115,7 @@ def session_labels(session: Session, unit: Unit | None = None, lock_degrees: flo
     instants = alignment.instants(frame_times(session.video_file))
     samples = read_telemetry(session.telemetry_file)
     steering = session_steering(session, samples, unit, lock_degrees)
-    return label_frames(samples, steering, instants, session.manifest.start)
+    return label_frames(samples, steering, instants, session.manifest.start), steering
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 
 Progress = Callable[[int, int], None]
 """Told how many of how many are done."""
@@ -15,5 +16,5 @@ def progress_bar(console: Console, title: str) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
 
     with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(escape(title), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

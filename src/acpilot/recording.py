@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
-from acpilot.labels import inputs_csv, session_labels, session_steering
+from acpilot.labels import inputs_csv, session_labels
 from acpilot.session import Counts, Session, settings_record, write_atomically
 from acpilot.settings import RecordSettings
 from acpilot.stopping import Stop
-from acpilot.telemetry.log import TelemetryWriter, read_telemetry
+from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import PHYSICS, Status, decode_text
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
@@ -30,6 +30,7 @@ Show = Callable[[str], None]
 """Shows one line of text in place of the one before."""
 
 _LOOK = 0.25
+_SAVE_EVERY = 5 * NS
 _GAME_GONE_AFTER = 5 * NS
 _FRESH = 0.5
 
@@ -49,13 +50,14 @@ def record(settings: RecordSettings, show: Show) -> Ending:
     Raises:
         AcpilotError: nothing could be recorded.
     """
-    with Stop(settings.duration) as stop:
+    # Escape leaves the game's own menus: while waiting for somebody to drive it must not end the recorder.
+    with Stop(escape=False) as stop:
         pages = _wait_for_game(settings, stop, show)
-        with pages:
-            session = Session.create(settings.output, settings_record(settings))
-            fault = _record_session(session, settings, pages, stop, show)
-    show("reading the session back ...")
-    fault = _finish(session, settings, fault)
+    with pages, Stop(settings.duration) as stop:
+        session = Session.create(settings.output, settings_record(settings))
+        fault = _record_session(session, settings, pages, stop, show)
+        show("reading the session back ...")
+        fault = _finish(session, settings, fault)
     return Ending(session, fault)
 
 
@@ -81,11 +83,6 @@ def report(session: Session) -> Iterator[str]:
     yield from (f"note      {problem}" for problem in manifest.problems)
 
 
-def steering_unit(choice: str) -> Unit | None:
-    """The unit that a setting names; None for ``auto``."""
-    return None if choice == "auto" else choice  # type: ignore[return-value]
-
-
 def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageReader:
     """Wait until the game's pages move and its window is there."""
     deadline = now() + round(settings.wait * NS)
@@ -105,12 +102,17 @@ def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageRead
             )
         else:
             try:
-                if settings.region is None:
-                    find_window(settings.title).close()
-                return pages
+                if settings.region is not None:
+                    return pages
+                window = find_window(settings.title)
+                shown = window.client_area() is not None
+                window.close()
+                if shown:
+                    return pages
+                problem = f"the game's window {settings.title!r} is minimised: put it on the screen"
             except WindowNotFoundError as error:
-                pages.close()
                 problem = str(error)
+            pages.close()
         if now() > deadline:
             raise AcpilotError(f"{problem} (waited {settings.wait:g} s)")
         show(f"waiting: {problem} ({' or '.join(stop.ways)} gives up)")
@@ -145,13 +147,20 @@ def _record_session(
     with _undisturbed():
         try:
             sampler.start()
-            recorder.start()
-            # From here on a killed recording can be converted: its instants are in the manifest.
-            manifest.alignment = recorder.alignment()
-            manifest.recorder = recorder.report()
-            session.save()
+            try:
+                recorder.start()
+            except AcpilotError:
+                sampler.stop()
+                shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
+                raise
             stop.start_duration()
+            next_save = now()
             while fault is None and not stop.wait(_LOOK):
+                if now() >= next_save:
+                    # A killed recording can be converted: the instants of its frames are in the manifest.
+                    next_save = now() + _SAVE_EVERY
+                    manifest.alignment, manifest.recorder = recorder.alignment(), recorder.report()
+                    session.save()
                 show(_live_line(session, sampler, recorder, pages, stop))
                 fault = _fault(sampler, recorder, session)
         except OSError as error:
@@ -160,8 +169,6 @@ def _record_session(
             recorder.stop()
             _wait_for_sample_after(now(), sampler)  # the last frame lies between two samples
             sampler.stop()
-            if not recorder.frames and not fault:  # it has not even begun
-                shutil.rmtree(session.folder, ignore_errors=True)
     fault = fault or _fault(sampler, recorder, session)
     manifest.ended_by = str(fault or stop.reason)
     if recorder.frames:
@@ -186,7 +193,7 @@ def _wait_for_sample_after(instant: int, sampler: Sampler) -> None:
 
 def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> AcpilotError | None:
     """What makes going on impossible, if anything."""
-    if sampler.status != Status.PAUSE and now() - sampler.last_change > _GAME_GONE_AFTER:
+    if sampler.status != Status.PAUSE and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
         return AcpilotError("the game has ended: its memory pages have stood still for 5 s")
     failure = sampler.failure or recorder.failure
     if failure is None or isinstance(failure, AcpilotError):
@@ -195,9 +202,10 @@ def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> Acpi
 
 
 def _cannot_write(session: Session, failure: Exception) -> AcpilotError:
-    if shutil.disk_usage(session.folder).free < 1 << 20:
-        return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
-    return AcpilotError(f"the recording cannot be written: {failure}")
+    with suppress(OSError):  # the disk itself may be gone
+        if shutil.disk_usage(session.folder).free < 1 << 20:
+            return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
+    return AcpilotError(f"the recording cannot go on: {failure}")
 
 
 def _game(pages: PageReader) -> dict[str, Any]:
@@ -232,10 +240,8 @@ def _finish(session: Session, settings: RecordSettings, fault: AcpilotError | No
     manifest.state = "partial" if fault else "complete"
     try:
         try:
-            samples = read_telemetry(session.telemetry_file)
-            unit = steering_unit(settings.steering_unit)
-            manifest.steering = session_steering(session, samples, unit, settings.steering_lock)
-            labels = session_labels(session)
+            unit: Unit | None = None if settings.steering_unit == "auto" else settings.steering_unit
+            labels, manifest.steering = session_labels(session, unit, settings.steering_lock)
             chosen = labels.chosen(keep_paused=settings.keep_paused)
             manifest.counts.labelled_frames = int(chosen.sum())
             manifest.counts.paused_frames = int(labels.paused.sum())

@@ -4,10 +4,11 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from importlib.metadata import distributions
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from acpilot.video.alignment import Alignment
 
 FORMAT = 1
 """Version of the manifest that this program writes, and the newest that it reads."""
+_REPLACE_TRIES = 10 if sys.platform == "win32" else 1
 _ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow")
 
 
@@ -29,15 +31,27 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
+def replace(source: Path, target: Path) -> None:
+    """Rename over an existing file; on Windows a virus scanner may hold a fresh file for a moment."""
+    for remaining in reversed(range(_REPLACE_TRIES)):
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if not remaining:
+                raise
+            time.sleep(0.05)
+
+
 def environment() -> dict[str, str]:
     """The machine and the versions that a session was made with."""
-    versions = {d.name.lower(): d.version for d in distributions() if d.name.lower() in _ENVIRONMENT}
+    versions = {name: version(name) for name in _ENVIRONMENT}
     return {"acpilot": __version__, "python": platform.python_version(), "platform": platform.platform(), **versions}
 
 
@@ -67,7 +81,7 @@ class Manifest:
     """``recording`` in a folder that nobody writes to any more means that the recorder was killed."""
     created: str = ""
     """Wall time at the start, ISO 8601 with the offset from UTC: the only wall time of a session."""
-    environment: dict[str, str] = field(default_factory=environment)
+    environment: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
     """Car, track and what else the game says of itself."""
@@ -95,12 +109,12 @@ class Manifest:
         """
         try:
             raw = json.loads(text)
-            version = raw["format"]
+            number = raw["format"]
         except (ValueError, TypeError, KeyError):
             raise AcpilotError(f"{path} is damaged: it is not the manifest of a session") from None
-        if not isinstance(version, int) or version > FORMAT:
+        if not isinstance(number, int) or number > FORMAT:
             raise AcpilotError(
-                f"{path} has format {version}, this acpilot reads up to {FORMAT}: update it with "
+                f"{path} has format {number}, this acpilot reads up to {FORMAT}: update it with "
                 "'pip install --upgrade acpilot'"
             )
         try:
@@ -146,7 +160,9 @@ class Session:
                 folder_name = f"{name}_{suffix}"
             session = cls(parent / folder_name)
             session.folder.mkdir()
-            session.manifest = Manifest(created=wall.isoformat(timespec="seconds"), settings=settings)
+            session.manifest = Manifest(
+                created=wall.isoformat(timespec="seconds"), environment=environment(), settings=settings
+            )
             session.save()
         except OSError as error:
             raise AcpilotError(
@@ -170,6 +186,8 @@ class Session:
             text = session.manifest_file.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise AcpilotError(f"{folder} is not a session folder: it has no {session.manifest_file.name}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise AcpilotError(f"{session.manifest_file} cannot be read: {error}") from None
         session.manifest = Manifest.from_json(text, session.manifest_file)
         return session
 
@@ -185,6 +203,11 @@ class Session:
         """File name of a frame's image."""
         return f"frame_{frame:06d}.jpg"
 
+    def images(self) -> Iterator[Path]:
+        """The images of frames that are there, also half-written ones; other files in their folder are the user's."""
+        for pattern in ("frame_*.jpg", "frame_*.part"):
+            yield from self.images_folder.glob(pattern)
+
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Name and size in bytes of each recorded file that exists."""
         for path in (self.telemetry_file, self.video_file, self.inputs_file):
@@ -195,8 +218,3 @@ class Session:
 def settings_record(settings: Any) -> dict[str, Any]:
     """A settings object as it is stored in a manifest: plain JSON values, no secrets."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
-
-
-def command_line() -> str:
-    """The command that was typed, for messages that say what to type next."""
-    return Path(sys.argv[0]).name

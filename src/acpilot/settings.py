@@ -5,6 +5,7 @@ Each command has one object here. ``fps`` of ``RecordSettings`` is ``fps`` in th
 manifest of a session.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +13,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
 SESSIONS_FOLDER = Path("ac_telemetry_data")
+
+
+def _is_a_plain_name(_: type, value: str) -> None:
+    if not re.fullmatch(r"[\w-]+", value):
+        raise ValueError("must be of letters, digits, - and _")
 
 
 @Parameter(name="*")
@@ -33,7 +40,7 @@ class RecordSettings:
     output: Path = SESSIONS_FOLDER
     """Folder in which the session's folder is made."""
     encoder: str = "libx264"
-    """Video encoder, as FFmpeg names it: libx264, h264_nvenc, h264_qsv, h264_amf, ..."""
+    """Video encoder, as FFmpeg names it: libx264, libx265, h264_nvenc, hevc_nvenc, h264_qsv or h264_amf."""
     quality: Annotated[int, Parameter(validator=Number(gte=0, lte=51))] = 18
     """Quality of the video: 0 is lossless, 18 is hardly told from the original, 51 is worst."""
     preset: str | None = None
@@ -44,7 +51,7 @@ class RecordSettings:
     """Unit of the game's steering; auto finds it from the drive."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
-    pages: str = "acpmf"
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = "acpmf"
     """Names of the game's memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
 
 
@@ -78,7 +85,7 @@ class PracticeSettings:
     """Seed of the disturbance: the same seed and inputs give the same drive."""
     title: str = "Assetto Corsa"
     """Title of the window."""
-    size: tuple[int, int] = (640, 360)
+    size: tuple[Pixels, Pixels] = (640, 360)
     """Width and height of the picture, pixels."""
     fps: Annotated[float, Parameter(validator=Number(gt=0, lte=240))] = 60.0
     """Frames a second of the picture."""
@@ -98,7 +105,7 @@ class PracticeSettings:
     """End after so many laps."""
     burn_clock: bool = False
     """Draw a machine-readable strip with the instant of the physics step shown (a test aid)."""
-    pages: str = "acpmf"
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = "acpmf"
     """Names of the memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
     list_tracks: bool = False
     """Name the tracks and end."""

@@ -16,12 +16,12 @@ class Stop:
     Listens in every way that works here at once; ``ways`` tells which.
     """
 
-    def __init__(self, duration: float | None = None) -> None:
+    def __init__(self, duration: float | None = None, *, escape: bool = True) -> None:
         self.reason: str | None = None
         """Why to stop, once there is a reason."""
         self.ways: list[str] = []
         """How it can be stopped, for people: ["Escape", "Ctrl-C"]."""
-        self._duration = duration
+        self._duration, self._escape = duration, escape
         self._deadline: int | None = None
         self._event = threading.Event()
         self._closing = threading.Event()
@@ -48,11 +48,11 @@ class Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
                 if number := getattr(signal, name, None):
                     previous = signal.signal(number, self._on_signal)
                     self._exit.callback(signal.signal, number, previous)
-        for watch in escape_key.WATCHES:
+        for watch in escape_key.WATCHES if self._escape else ():
             if way := watch(self._on_escape, self._closing, self._exit):
                 self.ways.append(way)
         self.ways.append("Ctrl-C")

@@ -24,6 +24,8 @@ class Window(Protocol):
     """A window of another program. Use it in the thread that found it."""
 
     title: str
+    tells_redraws: bool
+    """Whether ``wait_for_redraw`` can work here."""
 
     def exists(self) -> bool:
         """Whether the window is still there, visible or not."""

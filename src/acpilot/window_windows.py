@@ -9,28 +9,39 @@ from acpilot.window import Area, choose
 assert sys.platform == "win32"
 
 
-def make_dpi_aware() -> None:
-    """Ask Windows for true pixels; without it, rectangles on scaled displays are of another size than the picture."""
-    ctypes.WinDLL("user32").SetProcessDPIAware()
+_USER = ctypes.WinDLL("user32")
+_USER.SetProcessDpiAwarenessContext.argtypes = [ctypes.c_void_p]
+_PER_MONITOR_AWARE = ctypes.c_void_p(-4)
+_EXPLORER = "CabinetWClass"  # a folder named like the game has the game's title
+
+
+def _make_dpi_aware() -> None:
+    """Ask for true pixels on every monitor; without it, rectangles on scaled ones are not those of the picture."""
+    if not _USER.SetProcessDpiAwarenessContext(_PER_MONITOR_AWARE):
+        _USER.SetProcessDPIAware()
 
 
 def find(title: str) -> "Win32Window":
     """See ``acpilot.window.find_window``."""
-    make_dpi_aware()
-    user = ctypes.WinDLL("user32")
+    _make_dpi_aware()
     found: list[tuple[str, int, int]] = []
 
     def visit(handle: int, _: int) -> int:
-        if user.IsWindowVisible(ctypes.c_void_p(handle)):
-            text = ctypes.create_unicode_buffer(256)
-            user.GetWindowTextW(ctypes.c_void_p(handle), text, 256)
-            if text.value:
+        window, text, kind = (
+            ctypes.c_void_p(handle),
+            ctypes.create_unicode_buffer(256),
+            ctypes.create_unicode_buffer(64),
+        )
+        if _USER.IsWindowVisible(window):
+            _USER.GetWindowTextW(window, text, 256)
+            _USER.GetClassNameW(window, kind, 64)
+            if text.value and kind.value != _EXPLORER:
                 area = Win32Window(text.value, handle).client_area()
                 found.append((text.value, area.width * area.height if area else 0, handle))
         return 1
 
     callback = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(visit)
-    user.EnumWindows(callback, None)
+    _USER.EnumWindows(callback, None)
     return Win32Window(*choose(title, found))
 
 
@@ -39,19 +50,22 @@ class Win32Window:
 
     def __init__(self, title: str, handle: int) -> None:
         self.title = title
+        self.tells_redraws = False
         self.identifier = handle
 
     def exists(self) -> bool:
         """Whether the window is still there."""
-        return bool(ctypes.WinDLL("user32").IsWindow(ctypes.c_void_p(self.identifier)))
+        return bool(_USER.IsWindow(ctypes.c_void_p(self.identifier)))
 
     def client_area(self) -> Area | None:
         """Its client area on the screen; None while minimised (Windows then says (-32000, -32000)) or gone."""
-        user, handle = ctypes.WinDLL("user32"), ctypes.c_void_p(self.identifier)
-        if user.IsIconic(handle):
+        handle = ctypes.c_void_p(self.identifier)
+        if _USER.IsIconic(handle):
             return None
         size, origin = wintypes.RECT(), wintypes.POINT(0, 0)
-        if not user.GetClientRect(handle, ctypes.byref(size)) or not user.ClientToScreen(handle, ctypes.byref(origin)):
+        if not _USER.GetClientRect(handle, ctypes.byref(size)):
+            return None
+        if not _USER.ClientToScreen(handle, ctypes.byref(origin)):
             return None
         return Area(origin.x, origin.y, size.right, size.bottom)
 

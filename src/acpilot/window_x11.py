@@ -2,6 +2,7 @@
 
 import os
 import select
+from contextlib import suppress
 from typing import Any
 
 from Xlib import X, display, error
@@ -67,6 +68,7 @@ class X11Window:
 
     def __init__(self, title: str, connection: Any, handle: Any) -> None:
         self.title = title
+        self.tells_redraws = bool(connection.has_extension(damage.extname))
         self.identifier: int = handle.id
         self._connection, self._handle = connection, handle
         self._root = connection.screen().root
@@ -99,10 +101,10 @@ class X11Window:
     def wait_for_redraw(self, timeout: float) -> int | None:
         """Wait for the next change of its picture, which the DAMAGE extension reports."""
         try:
+            if not self.tells_redraws:
+                return None
             if self._damage is None:
                 self._damage = self._watch_redraws()
-            if not self._damage:
-                return None
             deadline = now() + round(timeout * NS)
             self._discard_events()
             self._connection.damage_subtract(self._damage)
@@ -117,9 +119,7 @@ class X11Window:
         return None
 
     def _watch_redraws(self) -> int:
-        """The identifier of a new watch, 0 where the display has no such extension."""
-        if not self._connection.has_extension(damage.extname):
-            return 0
+        """The identifier of a new watch."""
         self._connection.damage_query_version()
         watch = int(self._handle.damage_create(damage.DamageReportNonEmpty))
         self._connection.sync()  # a new watch may begin with an event that is no redraw: it is discarded with the rest
@@ -135,4 +135,5 @@ class X11Window:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        with suppress(*_GONE):  # the display may have gone first
+            self._connection.close()

@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-import shutil
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from acpilot.errors import AcpilotError
-from acpilot.labels import Labels, inputs_csv, session_labels
+from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
 from acpilot.progress import Progress
-from acpilot.session import Session, settings_record, write_atomically
+from acpilot.session import Session, replace, settings_record, write_atomically
 from acpilot.settings import ConvertSettings
-from acpilot.telemetry.steering import Unit
+from acpilot.telemetry.steering import Steering, Unit
 from acpilot.video.alignment import frame_times
 
 _WORKERS = 2
@@ -54,56 +54,59 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress) -> 
         AcpilotError: the session lacks what a conversion needs, or the disk is full.
     """
     unit: Unit | None = None if settings.steering_unit == "auto" else settings.steering_unit
-    labels = session_labels(session, unit, settings.steering_lock)
-    chosen = labels.chosen(keep_paused=settings.keep_paused)
-    if not chosen.any():
+    labels, steering = session_labels(session, unit, settings.steering_lock)
+    if not labels.chosen(keep_paused=settings.keep_paused).any():
         raise AcpilotError(
             f"no frame of {session.folder} can be labelled: the telemetry does not reach over the video; "
             "was the game paused all the time?"
         )
     try:
-        return _convert(session, settings, labels, chosen, progress)
+        return _convert(session, settings, labels, steering, progress)
     except OSError as error:
         raise AcpilotError(
-            f"cannot write to {session.folder}: {error.strerror or error}; "
-            "free some space and run the same command again"
+            f"cannot write to {session.folder}: {error.strerror or error}; free some space, close the programs that "
+            "have its files open, and run the same command again"
         ) from None
 
 
 def _convert(
-    session: Session, settings: ConvertSettings, labels: Labels, chosen: np.ndarray, progress: Progress
+    session: Session, settings: ConvertSettings, labels: Labels, steering: Steering, progress: Progress
 ) -> Conversion:
-    frames = np.flatnonzero(chosen)
-    stamp = json.dumps(_stamp(session, settings, labels), indent=2, sort_keys=True) + "\n"
+    frames = np.flatnonzero(labels.chosen(keep_paused=settings.keep_paused))
+    stamp = json.dumps(_stamp(session, settings, labels, steering), indent=2, sort_keys=True) + "\n"
     names = {int(frame): session.images_folder / session.image_name(int(frame)) for frame in frames}
     same = _read(session.conversion_file) == stamp
     if not same:  # other settings, or a session that has grown: begin anew
         session.labels_file.unlink(missing_ok=True)
         session.conversion_file.unlink(missing_ok=True)
-        if session.images_folder.exists():
-            shutil.rmtree(session.images_folder)
-        session.images_folder.mkdir()
+        session.images_folder.mkdir(exist_ok=True)
+        for image in session.images():
+            image.unlink()
+        write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
         write_atomically(session.conversion_file, stamp)
     there = {frame for frame, path in names.items() if path.exists()}
     notes = tuple(_notes(session, labels, settings))
-    if not session.inputs_file.exists():
-        write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
     written = 0
     if not (same and session.labels_file.exists() and len(there) == len(frames)):
         missing = {frame: path for frame, path in names.items() if frame not in there}
         written = _write_images(session.video_file, missing, settings.quality, progress, len(frames))
         frames = np.array([frame for frame in names if names[frame].exists()], np.int64)
+        if not len(frames):
+            raise AcpilotError(f"{session.video_file} is damaged: none of its pictures can be decoded")
         write_atomically(session.labels_file, _labels_csv(session, labels, frames))
     left_out = len(labels.frame) - len(names)
     lost = max(session.manifest.counts.frames, len(labels.frame)) - left_out - len(frames)
     return Conversion(len(frames), written, left_out, lost, notes)
 
 
-def _stamp(session: Session, settings: ConvertSettings, labels: Labels) -> dict[str, Any]:
+def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering: Steering) -> dict[str, Any]:
     """What decides the result of a conversion: the same stamp means the same dataset."""
     alignment = session.manifest.alignment
     return {
+        "labels_version": LABELS_VERSION,
         "settings": settings_record(settings),
+        "start": session.manifest.start,
+        "steering": asdict(steering),
         "alignment": asdict(alignment) if alignment else None,
         "frames": len(labels.frame),
         "video_bytes": session.video_file.stat().st_size,
@@ -159,18 +162,21 @@ def _decode(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
     with av.open(str(video)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        try:
-            for frame in container.decode(stream):
-                if frame.time is not None and (number := numbers.get(round(frame.time * 1e6))) is not None:
-                    yield number, frame
-        except av.FFmpegError:
-            return  # cut short by a crash
+        with suppress(av.FFmpegError):  # cut short by a crash
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    continue  # damaged: what comes after may be whole
+                for frame in frames:
+                    if frame.time is not None and (number := numbers.get(round(frame.time * 1e6))) is not None:
+                        yield number, frame
 
 
 def _save(picture: np.ndarray, path: Path, quality: int) -> None:
     part = path.with_suffix(".part")
     Image.fromarray(picture).save(part, "JPEG", quality=quality)
-    part.replace(path)
+    replace(part, path)
 
 
 def _labels_csv(session: Session, labels: Labels, frames: np.ndarray) -> str:

@@ -1,13 +1,17 @@
 """The virtual gamepad: a memory page through which another program drives the practice game."""
 
 import struct
+import threading
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from acpilot.clock import NS, now
 from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
 
-_LAYOUT = struct.Struct("<i3fi")
-"""Sequence number (even: whole, odd: being written), steering −1..1, throttle 0..1, brake 0..1, connected 0/1."""
+_LAYOUT = struct.Struct("<i3fiq")
+"""Sequence number (odd while being written), steering −1..1, throttle 0..1, brake 0..1, connected 0/1, heartbeat ns."""
+_HEARTBEAT = 0.1
+_DEAD_AFTER = NS // 2
 
 
 class GamepadState(NamedTuple):
@@ -23,28 +27,47 @@ def _name(pages: str) -> str:
 
 
 class VirtualGamepad:
-    """The driver's end; a context manager that leaves the gamepad at rest."""
+    """The driver's end; a context manager that leaves the gamepad at rest.
+
+    A thread keeps its heart beating, so that the game lets go of the controls when this process is killed.
+    """
 
     def __init__(self, pages: str = "acpmf") -> None:
         self._name = _name(pages)
         self._mapping = create_mapping(self._name, _LAYOUT.size)
         self._sequence = 0
-        self.set(0.0, 0.0, 0.0)
+        self._state = GamepadState(0.0, 0.0, 0.0)
+        self._writing = threading.Lock()
+        self._closing = threading.Event()
+        self._write(1)
+        self._heart = threading.Thread(target=self._beat, name="virtual gamepad", daemon=True)
+        self._heart.start()
 
     def set(self, steering: float, throttle: float, brake: float) -> None:
         """Move the axes: steering −1 (left) … +1, throttle and brake 0 … 1; values beyond are clamped."""
-        self._write(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)), 1)
+        self._state = GamepadState(
+            max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake))
+        )
+        self._write(1)
 
-    def _write(self, steering: float, throttle: float, brake: float, connected: int) -> None:
-        self._sequence += 2
-        self._mapping[:4] = (self._sequence - 1).to_bytes(4, "little")
-        self._mapping[4:] = _LAYOUT.pack(0, steering, throttle, brake, connected)[4:]
-        self._mapping[:4] = self._sequence.to_bytes(4, "little")
+    def _beat(self) -> None:
+        while not self._closing.wait(_HEARTBEAT):
+            self._write(1)
+
+    def _write(self, connected: int) -> None:
+        with self._writing:
+            self._sequence += 2
+            self._mapping[:4] = (self._sequence - 1).to_bytes(4, "little")
+            self._mapping[4:] = _LAYOUT.pack(0, *self._state, connected, now())[4:]
+            self._mapping[:4] = self._sequence.to_bytes(4, "little")
 
     def close(self) -> None:
         """Bring the axes to rest and disconnect; may be called twice."""
         if not self._mapping.closed:
-            self._write(0.0, 0.0, 0.0, 0)
+            self._closing.set()
+            self._heart.join()
+            self._state = GamepadState(0.0, 0.0, 0.0)
+            self._write(0)
             self._mapping.close()
             remove_mapping(self._name)
 
@@ -65,15 +88,15 @@ class VirtualGamepadReader:
         self._mapping = open_mapping(self._name, _LAYOUT.size)
 
     def read(self) -> GamepadState:
-        """The axes now; at rest without a gamepad."""
+        """The axes now; at rest without a gamepad, or when its owner has died."""
         if self._mapping is None:
             self._mapping = open_mapping(self._name, _LAYOUT.size)
         if self._mapping is not None:
             for _ in range(100):  # an owner that died while writing leaves an odd number for ever
                 raw = self._mapping[: _LAYOUT.size]
-                sequence, steering, throttle, brake, connected = _LAYOUT.unpack(raw)
+                sequence, steering, throttle, brake, connected, heartbeat = _LAYOUT.unpack(raw)
                 if sequence % 2 == 0 and raw == self._mapping[: _LAYOUT.size]:
-                    if connected:
+                    if connected and now() - heartbeat < _DEAD_AFTER:
                         return GamepadState(steering, throttle, brake)
                     break
             self.close()

@@ -89,8 +89,6 @@ def _is_over(settings: PracticeSettings, world: World) -> bool:
 
 
 def _play_fast(settings: PracticeSettings, track: Track, say: Say) -> None:
-    from acpilot.practice.view import View, ViewOptions
-
     if settings.duration is None and settings.laps is None:
         raise AcpilotError("--fast needs an end: give --duration or --laps")
     if settings.driver in ("keyboard", "gamepad"):
@@ -98,8 +96,7 @@ def _play_fast(settings: PracticeSettings, track: Track, say: Say) -> None:
     world, gamepad = _make_world(settings, track), VirtualGamepadReader(settings.pages)
     with PagePublisher(settings.pages) as publisher, ExitStack() as stack:
         pages = WorldPublisher(world, publisher)
-        view = View(track, _view_options(settings, ViewOptions, offscreen=True))
-        stack.callback(view.close)
+        view = _open_view(settings, track, stack, offscreen=True)
         say(f"{track.title}, {track.length / 1000:.1f} km; drawn by {view.renderer}")
         start, frames = now(), 0
         while not _is_over(settings, world):
@@ -123,11 +120,18 @@ def _driven_by_gamepad(settings: PracticeSettings, gamepad: VirtualGamepadReader
     return None if settings.driver == "expert" else Controls(*gamepad.read())
 
 
-def _view_options(settings: PracticeSettings, kind: Any, *, offscreen: bool) -> Any:
-    return kind(
+def _open_view(settings: PracticeSettings, track: Track, stack: ExitStack, *, offscreen: bool) -> Any:
+    from acpilot.practice.view import View, ViewOptions
+
+    options = ViewOptions(
         title=settings.title, size=settings.size, offscreen=offscreen, renderer=settings.renderer,
         camera=settings.camera, light=settings.light, burn_clock=settings.burn_clock,
     )  # fmt: skip
+    try:
+        return stack.enter_context(View(track, options))
+    except RuntimeError as error:
+        remedy = "" if offscreen else "; without a display, --headless draws off-screen"
+        raise AcpilotError(f"the practice game cannot be drawn: {error}{remedy}") from None
 
 
 # In real time ---------------------------------------------------------------------------------------------------------
@@ -160,24 +164,22 @@ class _Link:
 
     def get_pose(self) -> tuple[Pose, int]:
         """The newest whole pose and the instant of its physics step."""
-        while True:
+        for _ in range(100_000):  # a writer that was killed half-way leaves an odd number for ever
             before = self._sequence.value
             values: list[Any] = list(self._pose)
             instant = self._instant.value
             if before == self._sequence.value and before % 2 == 0:
                 values[_GEAR] = int(values[_GEAR])
                 return Pose(*values), instant
+        raise AcpilotError("the physics of the practice game has ended unexpectedly")
 
 
 def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> None:
-    from acpilot.practice.view import View, ViewOptions
-
     context = multiprocessing.get_context("spawn")
     link = _Link(context)
     physics = context.Process(target=_run_physics, args=(settings, link), daemon=True, name="acpilot practice physics")
     with ExitStack() as stack:
-        view = View(track, _view_options(settings, ViewOptions, offscreen=settings.headless))
-        stack.callback(view.close)
+        view = _open_view(settings, track, stack, offscreen=settings.headless)
         for _ in range(_WARM_UP):
             view.draw(pose_of(World(track)), now())
         physics.start()
@@ -195,7 +197,7 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
             say("no gamepad is connected: the car waits for one")
         pacer = Pacer(settings.fps)
         try:
-            _show(settings, view, link, pacer)
+            _show(settings, view, link, physics, pacer)
         finally:
             seconds = max(link.seconds.value, 1e-9)
             rate = link.steps.value / seconds
@@ -203,11 +205,13 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
             say(f"physics: {rate:.1f} of {1 / DT:.1f} Hz over {seconds:.1f} s; {link.laps.value} laps")
 
 
-def _show(settings: PracticeSettings, view: Any, link: _Link, pacer: Pacer) -> None:
+def _show(settings: PracticeSettings, view: Any, link: _Link, physics: Any, pacer: Pacer) -> None:
     """Draw the newest pose at a steady rate and pass on what the player does, until the game ends."""
     keyboard = KeyboardDriver()
     held: frozenset[str] = frozenset()
     while not link.ended.is_set() and not view.closed:
+        if not physics.is_alive():
+            raise AcpilotError("the physics of the practice game has ended unexpectedly")
         pacer.wait()
         pose, instant = link.get_pose()
         view.draw(pose, instant)
@@ -255,7 +259,7 @@ def _step_on_time(
 ) -> None:
     parent = multiprocessing.parent_process()
     pacer = Pacer(1 / DT)
-    start, resets, done = now(), 0, -1
+    resets, done, driven = 0, -1, 0
     while not link.ended.is_set() and not _is_over(settings, world):
         tick = pacer.wait()
         if tick % 100 == 0 and parent is not None and not parent.is_alive():
@@ -275,9 +279,10 @@ def _step_on_time(
                 controls = Controls(*link.controls)
             world.step(controls)
             pages.publish()
+        driven += tick - done
         done = tick
         link.put_pose(pose_of(world), now())
-        link.steps.value, link.laps.value, link.seconds.value = world.steps, world.lap, (now() - start) / NS
+        link.steps.value, link.laps.value, link.seconds.value = world.steps, world.lap, driven * DT
 
 
 def ensure_panda() -> None:
@@ -285,4 +290,4 @@ def ensure_panda() -> None:
     try:
         import panda3d  # noqa: F401
     except ImportError:
-        raise AcpilotError("the practice game needs Panda3D: install it with 'pip install acpilot[practice]'") from None
+        raise AcpilotError("the practice game needs Panda3D: install it with 'pip install panda3d'") from None

@@ -5,12 +5,13 @@ z up. Car vectors are x right, y up, z forward. The expert stands in for a human
 """
 
 import math
+import os
 
 import numpy as np
 
 from acpilot.practice.world import World
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, encode_text
-from acpilot.telemetry.shared_memory import PagePublisher
+from acpilot.telemetry.shared_memory import PRACTICE_VERSION, PagePublisher
 
 _GRAVITY = 9.81
 _GRAPHICS_EVERY = 5  # physics steps: 67 Hz, about what a screen asks for
@@ -113,12 +114,13 @@ class WorldPublisher:
     def _static(self) -> np.ndarray:
         page, track = np.zeros((), STATIC), self._world.track
         for name, text in (
-            ("shared_memory_version", "1.7"), ("game_version", "practice"), ("car", "practice_coupe"),
+            ("shared_memory_version", "1.7"), ("game_version", PRACTICE_VERSION), ("car", "practice_coupe"),
             ("track", track.name.replace(":", "_")), ("player_name", "Practice"), ("player_nick", "practice"),
         ):  # fmt: skip
             assert STATIC.fields is not None
             page[name] = encode_text(text, STATIC.fields[name][0].shape[0])
         page["number_of_cars"], page["number_of_sessions"], page["sector_count"] = 1, 1, 3
+        page["deprecated_1"] = os.getpid()
         page["max_rpm"], page["max_fuel"] = 8000, 60.0
         page["tyre_radius"] = _TYRE_RADIUS
         page["aid_auto_clutch"] = 1

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ _BATCH_SECONDS = 0.5
 _BATCH_SAMPLES = 4096
 _RETRY = 0.0003
 _TORN_RETRY = 0.00005
+_SHORTEST_STEP = 0.0005
 _IDLE_POLL = 0.004
 _IDLE_AFTER = NS // 5
 
@@ -39,7 +41,7 @@ class SamplerCounts:
 
 
 class Sampler:
-    """Logs each physics step once, stamped when it was read; a context manager.
+    """Logs each physics step once, stamped when it was read.
 
     The thread learns the game's step time and wakes when the next step is due, so that one or two looks per step are
     enough: looking at a fixed short period would cost several times as much. Conversion and disk are the business of
@@ -51,13 +53,19 @@ class Sampler:
         self.status: int = Status.OFF
         self.last_change = now()
         """Instant at which the packet counter last moved."""
-        self.failure: OSError | None = None
-        """Why the log could not be written (a full disk), if so."""
+        self.last_sign_of_life = now()
+        """Instant at which the packet counter or the status last changed."""
+        self.failure: Exception | None = None
+        """Why nothing is logged any more (a full disk), if so."""
         self._pages, self._writer = pages, writer
         self._stop = threading.Event()
         self._batches: queue.SimpleQueue[tuple[np.ndarray, bytes, bytes] | None] = queue.SimpleQueue()
-        self._watching = threading.Thread(target=self._watch, name="telemetry sampler", daemon=True)
-        self._writing = threading.Thread(target=self._write, name="telemetry writer", daemon=True)
+        self._watching = threading.Thread(
+            target=self._guarded, args=(self._watch,), name="telemetry sampler", daemon=True
+        )
+        self._writing = threading.Thread(
+            target=self._guarded, args=(self._write,), name="telemetry writer", daemon=True
+        )
 
     def start(self) -> None:
         """Start watching."""
@@ -72,6 +80,12 @@ class Sampler:
         self._batches.put(None)
         if self._writing.is_alive():
             self._writing.join()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - whatever ends a thread is the recording's to report
+            self.failure = self.failure or error
 
     def _watch(self) -> None:
         ask_for_punctuality()
@@ -101,13 +115,14 @@ class Sampler:
                         counts.lost += packet_id - last_id - 1
                         if instant - self.last_change < _IDLE_AFTER:
                             elapsed = (instant - self.last_change) / NS / (packet_id - last_id)
-                            step += 0.02 * (elapsed - step)
+                            step = max(_SHORTEST_STEP, step + 0.02 * (elapsed - step))
                 if packet_id != last_id:
                     self.last_change = instant
                     counts.samples += 1
                 instants[len(physics)] = instant
                 physics.append(page)
                 graphics.append(pages.graphics())
+                self.last_sign_of_life = instant
                 self.status = status
                 last_raw, last_id, last_status = page[:4], packet_id, status
                 # A little early on purpose: the wake-up that comes too soon retries, one that comes late loses a step.
@@ -129,10 +144,5 @@ class Sampler:
             while (batch := self._batches.get()) is not None:
                 instants, physics, graphics = batch
                 self._writer.write(instants, np.frombuffer(physics, PHYSICS), np.frombuffer(graphics, GRAPHICS))
-        except OSError as error:
-            self.failure = error
         finally:
-            try:
-                self._writer.close()
-            except OSError as error:
-                self.failure = self.failure or error
+            self._writer.close()

@@ -13,14 +13,17 @@ import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
 
 DEFAULT_PAGES = "acpmf"
 """Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
+PRACTICE_VERSION = "practice"
+"""``game_version`` of the practice game's static page; ``deprecated_1`` then holds its process number."""
 FILE_BYTES = 2048
 """What simshmbridge makes each file; a page's record is shorter."""
 _SHARED_MEMORY = Path("/dev/shm")
 _ID = slice(0, 4)
+_SETTLING = 15_000  # ns: writing 580 bytes takes far less
 _BEING_WRITTEN = 0x80  # the sign of the packet counter, in its last byte
 
 
@@ -96,11 +99,15 @@ class PageReader:
     def physics(self) -> bytes | None:
         """A whole physics page (580 bytes), or None when it was being written just now.
 
-        The game offers no lock. Two copies must be equal to the last byte, with the packet counter before the first
-        and after the second equal to the one inside: the counter alone misses a copy that overtakes the writer.
+        The game offers no lock. Two copies, taken farther apart than it takes to write a page, must be equal to the
+        last byte, with the packet counter before the first and after the second equal to the one inside: the counter
+        alone misses a copy that overtakes the writer.
         """
         before = self._physics[_ID]
         first = self._physics[: PHYSICS.itemsize]
+        settled = now() + _SETTLING
+        while now() < settled:
+            pass
         second = self._physics[: PHYSICS.itemsize]
         if first != second or before != first[_ID] or self._physics[_ID] != before or before[3] & _BEING_WRITTEN:
             return None
@@ -145,6 +152,33 @@ class PageReader:
         self.close()
 
 
+def _refuse_if_taken(pages: str) -> None:
+    reader = PageReader.open(pages)
+    if reader is None:
+        return
+    with reader:
+        own = decode_text(reader.static()["game_version"]) == PRACTICE_VERSION
+        if reader.is_live(0.1) or (reader.status() != Status.OFF and not (own and _owner_is_gone(reader))):
+            raise AcpilotError(
+                f"another game is already publishing the memory pages {pages}_* (it may be paused): close it, "
+                "or choose other names with --pages"
+            )
+
+
+def _owner_is_gone(reader: PageReader) -> bool:
+    """Whether the practice game that made the pages was killed: it leaves its process number in the static page."""
+    owner = int(reader.static()["deprecated_1"])
+    if sys.platform == "win32" or owner <= 0:
+        return False  # Windows takes the pages away with their last owner
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
 class PagePublisher:
     """Publishes the pages of a game; a context manager that takes the names away at the end."""
 
@@ -152,16 +186,9 @@ class PagePublisher:
         """Create the pages, zeroed.
 
         Raises:
-            AcpilotError: another game is publishing under these names.
+            AcpilotError: another game is publishing under these names, or may be.
         """
-        reader = PageReader.open(pages)
-        if reader is not None:
-            with reader:
-                if reader.is_live(0.1):
-                    raise AcpilotError(
-                        f"another game is already publishing the memory pages {pages}_*: close it, "
-                        "or choose other names with --pages"
-                    )
+        _refuse_if_taken(pages)
         self._names = [f"{pages}_{name}" for name in ("physics", "graphics", "static")]
         self._physics, self._graphics, self._static = (create_mapping(name, FILE_BYTES) for name in self._names)
         for mapping in (self._physics, self._graphics, self._static):

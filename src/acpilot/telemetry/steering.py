@@ -99,7 +99,8 @@ def _path_gain(samples: Samples, steer: np.ndarray) -> tuple[float | None, float
     # World axes are right-handed with y up (the game's own maps draw x to the right and z downwards), so the
     # angle from x to z grows clockwise as seen from above: positive is a turn to the right.
     course = np.unwrap(np.arctan2(velocity[at, 2], velocity[at, 0]))
-    turn = (course[2:] - course[:-2]) / ((instants[at][2:] - instants[at][:-2]) / NS)
+    apart = np.maximum((instants[at][2:] - instants[at][:-2]) / NS, _STRIDE)  # over a gap the two are one sample
+    turn = (course[2:] - course[:-2]) / apart
     speed = np.hypot(velocity[at, 0], velocity[at, 2])[1:-1]
     asked = _WHEELBASE * turn / np.maximum(speed, 1.0)
     given = steer[at][1:-1]

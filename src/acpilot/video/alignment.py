@@ -21,7 +21,7 @@ class Alignment:
     drift_ppm: float
     error_bound_ms: float
     """No labelled frame's instant is known to be off by more than this."""
-    evidence: dict[str, float] = field(default_factory=dict)
+    evidence: dict[str, float | None] = field(default_factory=dict)
     """The figures that the bound rests on."""
 
     def instants(self, times: np.ndarray) -> np.ndarray:

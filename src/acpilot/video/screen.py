@@ -2,6 +2,9 @@
 
 import queue
 import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,15 +16,22 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from mss.exception import ScreenShotError
 
-from acpilot.clock import Pacer, PaceReport, now
+from acpilot.clock import NS, Pacer, now
 from acpilot.errors import AcpilotError
 from acpilot.settings import RecordSettings
 from acpilot.video.alignment import Alignment
 from acpilot.window import Area, Window, find_window
 
 _QUEUE_FRAMES = 8
-_FULL_REFRESH = 1000 / 60  # ms: a picture whose redraw was not seen may have stood on the screen for as long
-_QUALITY_OPTIONS = {"nvenc": "cq", "qsv": "global_quality", "amf": "qvbr_quality_level", "vaapi": "qp"}
+_ROUNDING_MS = 0.5  # of the container's millisecond timestamps
+_QUALITY_OPTIONS = {
+    "libx264": "crf",
+    "libx265": "crf",
+    "h264_nvenc": "cq",
+    "hevc_nvenc": "cq",
+    "h264_qsv": "global_quality",
+    "h264_amf": "qp_i",
+}
 _BT709 = 1
 _MILLISECOND = Fraction(1, 1000)
 
@@ -50,19 +60,25 @@ class VideoWriter:
         self.width, self.height = width // 2 * 2, height // 2 * 2
         self._reformatter = VideoReformatter()
         self._last = -1
+        if settings.encoder not in _QUALITY_OPTIONS:
+            raise AcpilotError(
+                f"the video encoder {settings.encoder!r} is not known: choose another with --encoder, "
+                f"of {', '.join(_QUALITY_OPTIONS)}"
+            )
         self._container = av.open(
             str(path), "w", format="matroska", options={"cluster_time_limit": "500", "flush_packets": "1"}
         )
         try:
             stream = self._container.add_stream(settings.encoder, rate=Fraction(settings.fps).limit_denominator(1001))
             context: Any = stream.codec_context
-            context.width, context.height, context.pix_fmt = self.width, self.height, "yuv420p"
+            self._format = _pixel_format(context.codec)
+            context.width, context.height, context.pix_fmt = self.width, self.height, self._format
             context.time_base = _MILLISECOND
             context.gop_size = round(2 * settings.fps)
             context.max_b_frames = 0
             context.color_primaries = context.color_trc = context.colorspace = _BT709
             context.color_range = ColorRange.MPEG
-            context.options = self._options(settings)
+            context.options = _options(settings)
             context.open()
         except (av.FFmpegError, ValueError) as error:
             self._container.close()
@@ -72,16 +88,6 @@ class VideoWriter:
             ) from None
         self._stream: Any = stream
 
-    @staticmethod
-    def _options(settings: RecordSettings) -> dict[str, str]:
-        family = settings.encoder.rsplit("_", 1)[-1]
-        options = {_QUALITY_OPTIONS.get(family, "crf"): str(settings.quality)}
-        if settings.encoder in ("libx264", "libx265"):
-            options |= {"preset": "veryfast", "tune": "zerolatency"}  # each frame leaves the encoder at once
-        if settings.preset:
-            options["preset"] = settings.preset
-        return options
-
     def write(self, picture: Picture, time: int) -> None:
         """Encode a picture, scaled if it has another size than the video; ``time`` in ns since the video's start.
 
@@ -90,7 +96,12 @@ class VideoWriter:
         """
         frame = av.VideoFrame.from_ndarray(picture, format="bgra")
         frame = self._reformatter.reformat(
-            frame, self.width, self.height, "yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+            frame,
+            self.width,
+            self.height,
+            self._format,
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
         )
         self._last = max(self._last + 1, round(time / 1e6))
         frame.pts, frame.time_base = self._last, _MILLISECOND
@@ -108,40 +119,66 @@ class VideoWriter:
             self._container.close()
 
 
+def _pixel_format(codec: Any) -> str:
+    """``yuv420p``, or ``nv12`` for the encoders of graphics cards that take nothing else."""
+    names = [each.name for each in codec.video_formats or ()]
+    return "yuv420p" if "yuv420p" in names or not names else "nv12"
+
+
+def _options(settings: RecordSettings) -> dict[str, str]:
+    options = {_QUALITY_OPTIONS[settings.encoder]: str(settings.quality)}
+    if settings.encoder.startswith("lib"):
+        options |= {"preset": "veryfast", "tune": "zerolatency"}  # each frame leaves the encoder at once
+    if settings.encoder == "h264_amf":
+        options |= {"rc": "cqp", "qp_p": str(settings.quality)}
+    if settings.preset:
+        options["preset"] = settings.preset
+    return options
+
+
 class ScreenRecorder:
     """Records a window (or a region of the screen) in threads of its own.
 
     A frame's instant is that of the window's redraw that it shows, where the desktop tells of redraws (X11): the grab
-    then waits, after its tick, for the next one. Elsewhere it is the instant of the grab.
+    then waits, after its tick, for the next one. Elsewhere it is the instant of the grab, when the picture may have
+    been on the screen for some time already.
     """
 
     name = "screen"
 
     def __init__(self, settings: RecordSettings, path: Path) -> None:
-        self.failure: AcpilotError | OSError | av.FFmpegError | None = None
+        self.failure: Exception | None = None
         """Why the recording cannot go on: the window is gone, the disk is full, ..."""
-        self.frames = self.dropped = self.repeated = 0
+        self.frames = self.repeated = 0
         self.resized = False
         self._settings, self._path = settings, path
         self._start = 0
         self._grab_ms: list[float] = []
         self._redraws = 0
-        self._pace: PaceReport | None = None
+        self._oldest_ms = 0.0  # how long a picture whose redraw was not seen may have been on the screen
+        self._interval_ms: float | None = None
+        self._overflowed = 0
+        self._pacer = Pacer(settings.fps)
         self._stop, self._started = threading.Event(), threading.Event()
         self._pictures: queue.Queue[_Grabbed | None] = queue.Queue(_QUEUE_FRAMES)
         self._grabbing = threading.Thread(target=self._run, args=(self._grab,), name="screen grabber", daemon=True)
         self._encoding = threading.Thread(target=self._run, args=(self._encode,), name="video encoder", daemon=True)
 
+    @property
+    def dropped(self) -> int:
+        """Frames that could not be taken or encoded in time."""
+        return self._overflowed + self._pacer.missed
+
     def start(self) -> None:
         """Start recording; returns once the first frame is taken.
 
         Raises:
-            AcpilotError: the window cannot be found or grabbed.
+            AcpilotError: the window cannot be found or grabbed, or the encoder cannot be used.
         """
         self._grabbing.start()
         self._started.wait()
         if self.failure is not None:
-            raise self.failure
+            raise AcpilotError(str(self.failure)) from self.failure
         self._encoding.start()
 
     def stop(self) -> None:
@@ -159,63 +196,76 @@ class ScreenRecorder:
     def alignment(self) -> Alignment:
         """The instants of the frames recorded so far."""
         grab = max(self._grab_ms, default=0.0)
-        seen = self._redraws == len(self._grab_ms)
         return Alignment(
             method="redraws of the window" if self._redraws else "instants of the grabs",
             offset=self._start,
             drift_ppm=0.0,
-            error_bound_ms=round(0.5 + grab + (0.0 if seen else _FULL_REFRESH), 3),
+            error_bound_ms=round(_ROUNDING_MS + grab + self._oldest_ms, 3),
             evidence={
                 "grabs": len(self._grab_ms),
                 "redraws_seen": self._redraws,
+                "oldest_picture_ms": round(self._oldest_ms, 3),
+                "redraw_interval_ms": None if self._interval_ms is None else round(self._interval_ms, 3),
                 "grab_ms_median": round(float(np.median(self._grab_ms or [0.0])), 3),
                 "grab_ms_max": round(grab, 3),
-                "container_rounding_ms": 0.5,
+                "container_rounding_ms": _ROUNDING_MS,
             },
         )
 
     def report(self) -> dict[str, Any]:
         """For the manifest: what was used, and how steady it was."""
-        return {"name": self.name, "encoder": self._settings.encoder, "pace": str(self._pace), "resized": self.resized}
+        pace = str(self._pacer.report())
+        return {"name": self.name, "encoder": self._settings.encoder, "pace": pace, "resized": self.resized}
 
-    def _run(self, work: Any) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except (AcpilotError, OSError, av.FFmpegError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a thread is the recording's to report
             self.failure = self.failure or error
         finally:
             self._started.set()
 
     def _grab(self) -> None:
         settings = self._settings
-        window = None if settings.region else find_window(settings.title)
-        patience = min(0.05, 0.9 / settings.fps)
-        previous = b""
-        pacer = Pacer(settings.fps)
-        try:
-            with mss.MSS() as screen:
-                while not self._stop.is_set():
-                    pacer.wait()
-                    area = Area(*settings.region) if settings.region else self._area_of(window)
-                    redraw = window.wait_for_redraw(patience) if window else None
-                    instant = redraw or now()
-                    try:
-                        shot = _grab_area(screen, area)
-                    except ScreenShotError as error:
-                        raise AcpilotError(f"the screen cannot be grabbed: {error}") from None
-                    self._grab_ms.append((now() - instant) / 1e6)
-                    self._redraws += redraw is not None
-                    self._keep(_Grabbed(instant, shot))
-                    raw = shot.tobytes()
-                    self.repeated += raw == previous
-                    previous = raw
-        finally:
-            self._pace = pacer.report()
-            if window:
-                window.close()
+        with ExitStack() as stack:
+            window = None
+            if settings.region is None:
+                window = find_window(settings.title)
+                stack.callback(window.close)
+            try:
+                screen = stack.enter_context(mss.MSS())
+                if window is None or not window.tells_redraws:
+                    self._interval_ms = _redraw_interval(screen, self._area(window))
+                self._grab_until_stopped(screen, window)
+            except ScreenShotError as error:
+                raise AcpilotError(f"the screen cannot be grabbed: {error}") from None
 
-    def _area_of(self, window: Window | None) -> Area:
-        assert window is not None
+    def _grab_until_stopped(self, screen: mss.MSS, window: Window | None) -> None:
+        patience = min(0.05, 0.9 / self._settings.fps)
+        previous, previous_instant = b"", None
+        self._pacer = Pacer(self._settings.fps)
+        while not self._stop.is_set():
+            self._pacer.wait()
+            area = self._area(window)
+            redraw = window.wait_for_redraw(patience) if window else None
+            instant = redraw or now()
+            picture = _grab_area(screen, area)
+            self._grab_ms.append((now() - instant) / 1e6)
+            raw = picture.tobytes()
+            if redraw is not None:
+                self._redraws += 1
+            elif raw != previous and previous_instant is not None:
+                # It was drawn since the last grab; by how much earlier than now, the game's own pace limits.
+                age = (instant - previous_instant) / 1e6
+                self._oldest_ms = max(self._oldest_ms, min(age, self._interval_ms or age))
+            self.repeated += raw == previous
+            previous, previous_instant = raw, instant
+            self._keep(_Grabbed(instant, picture))
+
+    def _area(self, window: Window | None) -> Area:
+        if window is None:
+            assert self._settings.region is not None
+            return Area(*self._settings.region)
         area = window.client_area()
         if area is None or area.width < 16 or area.height < 16:
             what = "minimised" if window.exists() else "closed"
@@ -231,7 +281,7 @@ class ScreenRecorder:
         try:
             self._pictures.put_nowait(grabbed)
         except queue.Full:  # the encoder is behind: the newest frame is left out, its tick stays empty
-            self.dropped += 1
+            self._overflowed += 1
 
     def _encode(self) -> None:
         writer = self._writer
@@ -243,6 +293,21 @@ class ScreenRecorder:
                 self.frames += 1
         finally:
             writer.close()
+
+
+def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
+    """The longest time between redraws, ms, in half a second of watching a band of the picture; None if it is still."""
+    band = Area(area.left, area.top + area.height * 6 // 10, area.width, max(1, area.height // 10))
+    changes: list[int] = []
+    previous, end = b"", now() + NS // 2
+    while now() < end:
+        raw = _grab_area(screen, band).tobytes()
+        if raw != previous:
+            changes.append(now())
+        previous = raw
+        time.sleep(0.001)
+    gaps = np.diff(changes[1:]) / 1e6
+    return float(gaps.max()) if len(gaps) >= 5 else None
 
 
 def _grab_area(screen: mss.MSS, area: Area) -> Picture:
