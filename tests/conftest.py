@@ -15,6 +15,13 @@ import pytest
 from acpilot.demo import virtual_display
 from acpilot.telemetry.shared_memory import PageReader
 
+if sys.platform != "linux":
+    # These use X11, /dev/shm and Linux' tools. What they test of the package beyond that, the others test too.
+    collect_ignore = [
+        "test_demo.py", "test_practice_game.py", "test_practice_view.py", "test_record.py", "test_stopping.py",
+        "test_window.py",
+    ]  # fmt: skip
+
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0, step: float = 0.01) -> None:
     """Wait until a condition holds; fail after a deadline."""

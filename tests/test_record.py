@@ -249,7 +249,8 @@ def test_a_game_without_the_window_is_told_from_no_game(start_game: Start, tmp_p
 def test_a_recorder_that_cannot_grab_says_so_at_once(start_game: Start, tmp_path: Path) -> None:
     game = start_game("--driver", "expert", "--headless")
     region = ("--region", "0", "0", "320", "200")
-    environment = {"DISPLAY": ":987"}
+    # python-xlib leaves its socket to the collector when a display does not answer, which warns.
+    environment = {"DISPLAY": ":987", "PYTHONWARNINGS": ""}
     code, output = acpilot(*flags(game, "--duration", "30", *region), folder=tmp_path, environment=environment)
     assert code == 1
     assert "Traceback" not in output
@@ -311,7 +312,6 @@ def test_a_full_disk_ends_the_recording_with_a_line(start_game: Start, tmp_path:
         (("--encoder", "nonsense"), "choose another with --encoder"),
         (("--output", "/proc/nowhere"), "choose another folder with --output"),
         (("--fps", "3"), "Must be >= 5"),
-        (("--pages", "a/b"), "must be of letters"),
     ],
 )
 def test_wrong_settings_get_one_line(more: tuple[str, ...], message: str, start_game: Start, tmp_path: Path) -> None:

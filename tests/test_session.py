@@ -27,7 +27,7 @@ def test_sessions_started_in_the_same_second_have_folders_of_their_own(tmp_path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 99}', "update it with 'pip install --upgrade acpilot'"),
+        ('{"format": 99}', "update acpilot to read it"),
         ('{"format": "1"}', "format 1"),
         ("{}", "damaged"),
         ("[]", "damaged"),

@@ -22,7 +22,8 @@ app = App(
     help="""Turns laps driven in Assetto Corsa into a driver.
 
     First steps: start the game and drive, run `acpilot record`, stop with Escape, then run `acpilot convert` on the
-    folder that it names. No game at hand? `acpilot demo` does all of it with the practice game.
+    folder that it names. No game at hand? `acpilot demo` does all of it with the
+    practice game (which needs Panda3D: pip install panda3d).
 
     Settings are read from flags, then from the environment (ACPILOT_RECORD_FPS=20), then from acpilot.toml
     (a section per command: [record], fps = 20).

@@ -114,8 +114,7 @@ class Manifest:
             raise AcpilotError(f"{path} is damaged: it is not the manifest of a session") from None
         if not isinstance(number, int) or number > FORMAT:
             raise AcpilotError(
-                f"{path} has format {number}, this acpilot reads up to {FORMAT}: update it with "
-                "'pip install --upgrade acpilot'"
+                f"{path} has format {number}, this acpilot reads up to {FORMAT}: update acpilot to read it"
             )
         try:
             known = {name.name for name in fields(cls)}
