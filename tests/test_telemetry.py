@@ -120,7 +120,7 @@ def test_torn_pages_are_not_read(manner: str, pages: str) -> None:
     try:
         reader = PageReader.open(pages)
         assert reader is not None
-        whole = torn = 0
+        whole = torn = mixed = 0
         with reader:
             deadline = time.monotonic() + 30
             while (whole < 30_000 or not torn) and time.monotonic() < deadline:
