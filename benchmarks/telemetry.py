@@ -6,6 +6,7 @@ processor time of this process's sampling and writing.
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,8 @@ PAGES = "acpilot_benchmark"
 
 
 def publish_counter() -> None:
-    """Publish a counter at 333.3 Hz until killed."""
+    """Publish a counter at 333.3 Hz until told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     physics, graphics = np.zeros((), PHYSICS), np.zeros((), GRAPHICS)
     graphics["status"] = Status.LIVE
     with PagePublisher(PAGES) as publisher:

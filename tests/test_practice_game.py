@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from Xlib import XK, X
+from Xlib import display as xdisplay
+from Xlib.ext import xtest
 
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.telemetry.log import TelemetryWriter, read_telemetry
@@ -15,6 +18,7 @@ from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from acpilot.telemetry.steering import find_steering
+from acpilot.window import find_window
 from conftest import Game, acpilot, wait_for
 
 Start = Callable[..., Game]
@@ -92,6 +96,29 @@ def test_another_program_drives_it(start_game: Start, tmp_path: Path) -> None:
         gamepad.set(9.0, 1.0, -3.0)
         sample(game, tmp_path, lambda physics: physics["steer_angle"] > 0.99 and physics["brake"] == 0)
     sample(game, tmp_path, lambda physics: abs(physics["steer_angle"]) < 0.01 and physics["gas"] == 0)
+
+
+def test_the_keyboard_drives_it(display: str, start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--track", "fast")
+    screen = xdisplay.Display(display)
+    found = find_window(game.title)
+    screen.create_resource_object("window", found.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
+    found.close()
+
+    def key(event: int, keysym: int) -> None:
+        xtest.fake_input(screen, event, screen.keysym_to_keycode(keysym))
+        screen.sync()
+
+    key(X.KeyPress, XK.XK_Up)
+    sample(game, tmp_path, lambda physics: physics["gas"] == 1.0 and physics["speed_kmh"] > 15)
+    key(X.KeyPress, XK.XK_Left)
+    sample(game, tmp_path, lambda physics: physics["steer_angle"] < -0.2)
+    key(X.KeyRelease, XK.XK_Left)
+    key(X.KeyRelease, XK.XK_Up)
+    key(X.KeyPress, XK.XK_Down)
+    sample(game, tmp_path, lambda physics: physics["gas"] == 0 and physics["brake"] == 1.0)
+    key(X.KeyRelease, XK.XK_Down)
+    screen.close()
 
 
 def test_it_says_what_it_achieved(start_game: Start, tmp_path: Path) -> None:

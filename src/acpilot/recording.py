@@ -141,7 +141,10 @@ def _record_session(
     manifest = session.manifest
     manifest.game = _game(pages)
     manifest.start = now()
-    sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
+    try:
+        sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
+    except OSError as error:
+        raise _cannot_write(session, error) from None
     recorder = ScreenRecorder(settings, session.video_file)
     fault: AcpilotError | None = None
     with _undisturbed():
@@ -217,20 +220,20 @@ def _game(pages: PageReader) -> dict[str, Any]:
 
 def _live_line(session: Session, sampler: Sampler, recorder: ScreenRecorder, pages: PageReader, stop: Stop) -> str:
     elapsed = (now() - session.manifest.start) / NS
-    sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in session.sizes())
     if sampler.status == Status.PAUSE:
         driving = "game paused"
     elif page := pages.physics():
         physics = np.frombuffer(page, PHYSICS)[0]
         driving = (
-            f"{physics['speed_kmh']:5.1f} km/h  steering {physics['steer_angle']:+.2f}  "
-            f"throttle {physics['gas']:.2f}  brake {physics['brake']:.2f}"
+            f"{physics['speed_kmh']:3.0f} km/h, steering {physics['steer_angle']:+.2f}, "
+            f"throttle {physics['gas']:.2f}, brake {physics['brake']:.2f}"
         )
     else:
         driving = "..."
+    sizes = " + ".join(f"{size / 1e6:.1f} MB {path.suffix[1:]}" for path, size in session.sizes())
     return (
-        f"recording {elapsed:6.1f} s  {driving}  {recorder.frames} frames ({recorder.dropped} dropped)  "
-        f"{sampler.counts.samples} samples ({sampler.counts.lost} lost)  {sizes}  stop: {' or '.join(stop.ways)}"
+        f"recording {elapsed:.1f} s | {driving} | {recorder.frames} frames ({recorder.dropped} dropped), "
+        f"{sampler.counts.samples} samples ({sampler.counts.lost} lost) | {sizes} | {' or '.join(stop.ways)} stops"
     )
 
 

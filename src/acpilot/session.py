@@ -207,11 +207,11 @@ class Session:
         for pattern in ("frame_*.jpg", "frame_*.part"):
             yield from self.images_folder.glob(pattern)
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        """Name and size in bytes of each recorded file that exists."""
-        for path in (self.telemetry_file, self.video_file, self.inputs_file):
+    def sizes(self) -> Iterator[tuple[Path, int]]:
+        """Each recorded file that exists, and its size in bytes."""
+        for path in (self.video_file, self.telemetry_file):
             if path.exists():
-                yield path.name, path.stat().st_size
+                yield path, path.stat().st_size
 
 
 def settings_record(settings: Any) -> dict[str, Any]:

@@ -159,8 +159,9 @@ def _refuse_if_taken(pages: str) -> None:
     with reader:
         own = decode_text(reader.static()["game_version"]) == PRACTICE_VERSION
         if reader.is_live(0.1) or (reader.status() != Status.OFF and not (own and _owner_is_gone(reader))):
+            left = "" if sys.platform == "win32" else f", delete {_SHARED_MEMORY}/{pages}_* if it left them behind"
             raise AcpilotError(
-                f"another game is already publishing the memory pages {pages}_* (it may be paused): close it, "
+                f"another game is already publishing the memory pages {pages}_* (it may be paused): close it{left}, "
                 "or choose other names with --pages"
             )
 
