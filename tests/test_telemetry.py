@@ -20,8 +20,9 @@ from conftest import wait_for
 # Every four bytes of the page hold the packet counter, so that a torn page shows. Nobody knows in which order the game
 # writes: as the practice game does, in one go, or the counter first and the rest in two pieces.
 WRITER = """
-import mmap, struct, sys, time
+import signal, struct, sys, time
 from acpilot.telemetry.shared_memory import PagePublisher, create_mapping
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 with PagePublisher(sys.argv[1]) as publisher:
     mapping = create_mapping(sys.argv[1] + "_physics", 2048)
     print("ready", flush=True)
