@@ -6,6 +6,7 @@ installs through apt-get what is missing of the system, where it may.
 
 from __future__ import annotations  # so that an old Python gets as far as the line that says so
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -20,9 +21,17 @@ PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 LOCK = ROOT / "requirements.txt"
 STAMP = VENV / "installed.sha256"
 
-# What each word needs of Debian: a program that is looked for, and the packages that bring it.
-DISPLAY = {"Xvfb": ["xvfb", "libgl1", "libgl1-mesa-dri", "libegl1"]}
-TESTING = {**DISPLAY, "openbox": ["openbox"]}
+# What each word needs of the system: a program or library that is looked for, and the Debian packages that bring it.
+GAME = {
+    "libGL.so.1": ["libgl1", "libgl1-mesa-dri"],
+    "libEGL.so.1": ["libegl1"],
+    "libxcb-render.so.0": ["libxcb-render0"],
+    "libxcb-randr.so.0": ["libxcb-randr0"],
+    "libxcb-shm.so.0": ["libxcb-shm0"],
+    "libxcb-xfixes.so.0": ["libxcb-xfixes0"],
+}
+DISPLAY = {"Xvfb": ["xvfb"]}
+TESTING = {**GAME, **DISPLAY, "openbox": ["openbox"]}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:
@@ -53,14 +62,26 @@ def install_packages(*packages: str) -> bool:
     return False
 
 
-def need(programs: dict[str, list[str]]) -> None:
-    """See that programs are there (Linux only)."""
-    if WINDOWS or sys.platform == "darwin":
+def is_there(name: str) -> bool:
+    """Whether a program, or a library (its name has ".so"), can be found."""
+    if ".so" not in name:
+        return shutil.which(name) is not None
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def need(wanted: dict[str, list[str]]) -> None:
+    """See that programs and libraries are there (Linux only)."""
+    if sys.platform != "linux":
         return
-    missing = [name for name in programs if not shutil.which(name)]
-    if missing and not install_packages(*(package for name in missing for package in programs[name])):
-        packages = " ".join(package for name in missing for package in programs[name])
-        sys.exit(f"{', '.join(missing)} is missing: install it with 'sudo apt-get install {packages}', then try again")
+    missing = [name for name in wanted if not is_there(name)]
+    packages = [package for name in missing for package in wanted[name]]
+    if missing and not install_packages(*packages):
+        command = f"sudo apt-get install {' '.join(packages)}"
+        sys.exit(f"{', '.join(missing)} is missing: install it with '{command}', then try again")
 
 
 def make_environment() -> None:
@@ -81,8 +102,7 @@ def make_environment() -> None:
 
 def demo() -> None:
     """Record the practice game's expert and convert it."""
-    if not os.environ.get("DISPLAY"):
-        need(DISPLAY)
+    need(GAME if os.environ.get("DISPLAY") else GAME | DISPLAY)
     run(PYTHON, "-m", "acpilot", "demo")
 
 

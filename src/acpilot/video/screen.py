@@ -238,7 +238,10 @@ class ScreenRecorder:
                     self._interval_ms = _redraw_interval(screen, self._area(window))
                 self._grab_until_stopped(screen, window)
             except ScreenShotError as error:
-                raise AcpilotError(f"the screen cannot be grabbed: {error}") from None
+                missing = (
+                    "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
+                )
+                raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
 
     def _grab_until_stopped(self, screen: mss.MSS, window: Window | None) -> None:
         patience = min(0.05, 0.9 / self._settings.fps)
