@@ -31,7 +31,7 @@ GAME = {
     "libxcb-xfixes.so.0": ["libxcb-xfixes0"],
 }
 DISPLAY = {"Xvfb": ["xvfb"]}
-TESTING = {**GAME, **DISPLAY, "openbox": ["openbox"]}
+TESTING = {**GAME, **DISPLAY, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:
