@@ -149,6 +149,9 @@ def test_files_of_the_users_own_are_left_alone_and_inputs_csv_follows(session: S
     session.inputs_file.write_text("old")
     assert convert(session, "--quality", "50")[0] == 0
     assert session.inputs_file.read_text() == before
+    session.inputs_file.unlink()
+    assert convert(session, "--quality", "50")[0] == 0
+    assert session.inputs_file.read_text() == before
 
 
 def test_a_contact_sheet_shows_the_labels(session: Session) -> None:

@@ -82,8 +82,10 @@ def _convert(
         session.images_folder.mkdir(exist_ok=True)
         for image in session.images():
             image.unlink()
-        write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
+        session.inputs_file.unlink(missing_ok=True)
         write_atomically(session.conversion_file, stamp)
+    if not session.inputs_file.exists():
+        write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
     there = {frame for frame, path in names.items() if path.exists()}
     notes = tuple(_notes(session, labels, settings))
     written = 0
