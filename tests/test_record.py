@@ -156,7 +156,7 @@ def test_kill_9_costs_a_second_at_most(start_game: Start, tmp_path: Path) -> Non
     assert "cut short" in output
     rows = rows_of(session.labels_file)
     samples = read_telemetry(session.telemetry_file)
-    labels, _ = session_labels(Session.open(session.folder))
+    labels, _ = session_labels(Session.open(session.folder), "auto", None)
     assert len(rows) >= len(before) - 10
     assert (labels.instant[-1] - labels.instant[labels.known][-1]) / 1e9 <= 1.0
     assert (samples["instant"][-1] - labels.instant[0]) / 1e9 >= 3.0

@@ -10,11 +10,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
 from rich.console import Console
-from rich.markup import escape
 
 from acpilot import __version__
 from acpilot.errors import AcpilotError
-from acpilot.progress import progress_bar
+from acpilot.progress import progress_bar, status_line
 from acpilot.settings import ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
 
 app = App(
@@ -55,8 +54,8 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
     from acpilot.recording import record as record_session
     from acpilot.recording import report
 
-    with console.status("starting ...") as status:
-        ending = record_session(settings, lambda line: status.update(escape(line)))
+    with status_line(console, "starting ...") as show:
+        ending = record_session(settings, show)
     for line in report(ending.session):
         say(line)
     if ending.fault:
@@ -128,7 +127,7 @@ def demo(settings: DemoSettings = DemoSettings()) -> None:
     """Record the practice game's expert through the real window and convert it: the whole walk, without the game."""
     from acpilot.demo import run_demo
 
-    run_demo(settings, console)
+    run_demo(settings, console, say)
 
 
 def main() -> None:

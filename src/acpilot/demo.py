@@ -4,17 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.convert import convert
 from acpilot.errors import AcpilotError
-from acpilot.progress import progress_bar
+from acpilot.progress import progress_bar, status_line
 from acpilot.recording import record, report
 from acpilot.settings import ConvertSettings, DemoSettings, RecordSettings
 
@@ -24,28 +23,24 @@ _PAGES = "acpilot_demo"
 _OWN_GROUP: dict[str, Any] = {"creationflags": 0x00000200} if sys.platform == "win32" else {"start_new_session": True}
 
 
-def run_demo(settings: DemoSettings, console: Console) -> None:
+def run_demo(settings: DemoSettings, console: Console, say: Callable[[str], None]) -> None:
     """Record, convert, and say what to look at and what to type next.
 
     Raises:
         AcpilotError: there is no display and none could be started, or the practice game did not start.
     """
-
-    def say(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
-
     with virtual_display() as note, _practice_game(settings) as game:
         if note:
             say(note)
         recording = RecordSettings(
             duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
         )
-        with console.status("starting the practice game ...") as status:
+        with status_line(console, "starting the practice game ...") as show_line:
 
             def show(line: str) -> None:
                 if game.poll() is not None:
                     raise AcpilotError("it ended by itself")
-                status.update(escape(line))
+                show_line(line)
 
             ending = record(recording, show)
     for line in report(ending.session):

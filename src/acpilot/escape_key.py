@@ -26,7 +26,7 @@ def _start(name: str, work: Any, stack: ExitStack) -> None:
     stack.callback(thread.join, 1.0)
 
 
-def _watch_x11(pressed: Pressed, closing: threading.Event, stack: ExitStack) -> str | None:
+def _watch_x11(pressed: Pressed, _: threading.Event, stack: ExitStack) -> str | None:
     """Escape on an X display, whichever window has the focus, through the RECORD extension."""
     if sys.platform != "linux" or not os.environ.get("DISPLAY"):
         return None
@@ -71,7 +71,6 @@ def _watch_x11(pressed: Pressed, closing: threading.Event, stack: ExitStack) -> 
 
     _start("escape on the display", listen, stack)
     stack.callback(end)
-    del closing
     return "Escape in any window"
 
 

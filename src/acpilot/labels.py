@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -49,6 +50,11 @@ class Labels:
     known: np.ndarray
     """There is telemetry on both sides of the instant, and the game was live."""
 
+    @property
+    def unknown(self) -> np.ndarray:
+        """Frames of which nothing is known, bool: no telemetry around them, and no pause either."""
+        return np.logical_not(self.known | self.paused)
+
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
         """Which frames are labelled, bool: the known ones, and those of pauses when asked for."""
         return self.known | self.paused if keep_paused else self.known
@@ -72,8 +78,10 @@ def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, sta
     paused = (instants >= known_at[0]) & (status == Status.PAUSE)
     known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP)
 
+    wanted, grid = instants.astype(np.float64), known_at.astype(np.float64)
+
     def at(values: np.ndarray) -> np.ndarray:
-        interpolated: np.ndarray = np.interp(instants.astype(np.float64), known_at.astype(np.float64), values)
+        interpolated: np.ndarray = np.interp(wanted, grid, values)
         return interpolated
 
     return Labels(
@@ -92,17 +100,15 @@ def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, sta
     )
 
 
-def session_steering(session: Session, samples: Samples, unit: Unit | None, lock_degrees: float | None) -> Steering:
-    """The session's steering unit: what the recording found, unless it did not get so far or the user overrules it."""
-    if session.manifest.steering is None or unit is not None or lock_degrees is not None:
-        return find_steering(samples, unit, lock_degrees)
-    return session.manifest.steering
-
-
 def session_labels(
-    session: Session, unit: Unit | None = None, lock_degrees: float | None = None
+    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None
 ) -> tuple[Labels, Steering]:
     """Labels of all frames of a session's video, whatever state its recording ended in, and the steering behind them.
+
+    Args:
+        session: a session with telemetry, video and alignment.
+        unit: the steering's unit; auto takes what the recording found, or finds it if the recording did not get so far.
+        lock_degrees: the steering wheel's angle at full lock, when the user gives it.
 
     Raises:
         AcpilotError: video, telemetry or alignment are missing or damaged.
@@ -114,7 +120,9 @@ def session_labels(
         )
     instants = alignment.instants(frame_times(session.video_file))
     samples = read_telemetry(session.telemetry_file)
-    steering = session_steering(session, samples, unit, lock_degrees)
+    steering = session.manifest.steering
+    if steering is None or unit != "auto" or lock_degrees is not None:
+        steering = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
     return label_frames(samples, steering, instants, session.manifest.start), steering
 
 

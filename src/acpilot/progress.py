@@ -1,4 +1,4 @@
-"""A progress bar for work that takes more than a moment."""
+"""What a person sees while work goes on: a line that changes, or a bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +8,15 @@ from rich.markup import escape
 
 Progress = Callable[[int, int], None]
 """Told how many of how many are done."""
+Show = Callable[[str], None]
+"""Shows one line of text in place of the one before."""
+
+
+@contextmanager
+def status_line(console: Console, first: str) -> Iterator[Show]:
+    """Show a spinner with a line of text that can be changed; it is gone at the end."""
+    with console.status(escape(first)) as status:
+        yield lambda line: status.update(escape(line))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import gc
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
 from acpilot.labels import inputs_csv, session_labels
+from acpilot.progress import Show
 from acpilot.session import Counts, Session, settings_record, write_atomically
 from acpilot.settings import RecordSettings
 from acpilot.stopping import Stop
@@ -22,12 +23,8 @@ from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import PHYSICS, Status, decode_text
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.telemetry.steering import Unit
 from acpilot.video.screen import ScreenRecorder
 from acpilot.window import WindowNotFoundError, find_window
-
-Show = Callable[[str], None]
-"""Shows one line of text in place of the one before."""
 
 _LOOK = 0.25
 _SAVE_EVERY = 5 * NS
@@ -150,12 +147,13 @@ def _record_session(
     with _undisturbed():
         try:
             sampler.start()
-            try:
-                recorder.start()
-            except AcpilotError:
-                sampler.stop()
-                shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
-                raise
+            recorder.start()
+        except AcpilotError:
+            recorder.stop()
+            sampler.stop()
+            shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
+            raise
+        try:
             stop.start_duration()
             next_save = now()
             while fault is None and not stop.wait(_LOOK):
@@ -243,12 +241,11 @@ def _finish(session: Session, settings: RecordSettings, fault: AcpilotError | No
     manifest.state = "partial" if fault else "complete"
     try:
         try:
-            unit: Unit | None = None if settings.steering_unit == "auto" else settings.steering_unit
-            labels, manifest.steering = session_labels(session, unit, settings.steering_lock)
+            labels, manifest.steering = session_labels(session, settings.steering_unit, settings.steering_lock)
             chosen = labels.chosen(keep_paused=settings.keep_paused)
             manifest.counts.labelled_frames = int(chosen.sum())
             manifest.counts.paused_frames = int(labels.paused.sum())
-            manifest.counts.unlabelled_frames = int((~labels.known & ~labels.paused).sum())
+            manifest.counts.unlabelled_frames = int(labels.unknown.sum())
             write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
         except AcpilotError as problem:
             manifest.state = "partial"

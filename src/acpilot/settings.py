@@ -14,6 +14,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
+DEFAULT_PAGES = "acpmf"
+"""Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
 SESSIONS_FOLDER = Path("ac_telemetry_data")
 
 
@@ -51,7 +53,7 @@ class RecordSettings:
     """Unit of the game's steering; auto finds it from the drive."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
-    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = "acpmf"
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = DEFAULT_PAGES
     """Names of the game's memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
 
 
@@ -105,7 +107,7 @@ class PracticeSettings:
     """End after so many laps."""
     burn_clock: bool = False
     """Draw a machine-readable strip with the instant of the physics step shown (a test aid)."""
-    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = "acpmf"
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = DEFAULT_PAGES
     """Names of the memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
     list_tracks: bool = False
     """Name the tracks and end."""

@@ -3,7 +3,7 @@
 import signal
 import threading
 from contextlib import ExitStack
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self
 
 from acpilot import escape_key
@@ -58,9 +58,7 @@ class Stop:
         self.ways.append("Ctrl-C")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._exit.close()
 

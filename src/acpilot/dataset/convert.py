@@ -20,7 +20,7 @@ from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
 from acpilot.progress import Progress
 from acpilot.session import Session, replace, settings_record, write_atomically
 from acpilot.settings import ConvertSettings
-from acpilot.telemetry.steering import Steering, Unit
+from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import frame_times
 
 _WORKERS = 2
@@ -53,13 +53,7 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress) -> 
     Raises:
         AcpilotError: the session lacks what a conversion needs, or the disk is full.
     """
-    unit: Unit | None = None if settings.steering_unit == "auto" else settings.steering_unit
-    labels, steering = session_labels(session, unit, settings.steering_lock)
-    if not labels.chosen(keep_paused=settings.keep_paused).any():
-        raise AcpilotError(
-            f"no frame of {session.folder} can be labelled: the telemetry does not reach over the video; "
-            "was the game paused all the time?"
-        )
+    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock)
     try:
         return _convert(session, settings, labels, steering, progress)
     except OSError as error:
@@ -73,6 +67,11 @@ def _convert(
     session: Session, settings: ConvertSettings, labels: Labels, steering: Steering, progress: Progress
 ) -> Conversion:
     frames = np.flatnonzero(labels.chosen(keep_paused=settings.keep_paused))
+    if not len(frames):
+        raise AcpilotError(
+            f"no frame of {session.folder} can be labelled: the telemetry does not reach over the video; "
+            "was the game paused all the time?"
+        )
     stamp = json.dumps(_stamp(session, settings, labels, steering), indent=2, sort_keys=True) + "\n"
     names = {int(frame): session.images_folder / session.image_name(int(frame)) for frame in frames}
     same = _read(session.conversion_file) == stamp
@@ -120,7 +119,7 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
     if session.manifest.state == "recording":
         yield "the recording was cut short: converted what there is of it"
     yield from session.manifest.problems
-    paused, unknown = int(labels.paused.sum()), int((~labels.known & ~labels.paused).sum())
+    paused, unknown = int(labels.paused.sum()), int(labels.unknown.sum())
     if paused and not settings.keep_paused:
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
     if unknown:

@@ -2,10 +2,10 @@
 
 import struct
 import threading
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from acpilot.clock import NS, now
+from acpilot.settings import DEFAULT_PAGES
 from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
 
 _LAYOUT = struct.Struct("<i3fiq")
@@ -32,7 +32,7 @@ class VirtualGamepad:
     A thread keeps its heart beating, so that the game lets go of the controls when this process is killed.
     """
 
-    def __init__(self, pages: str = "acpmf") -> None:
+    def __init__(self, pages: str = DEFAULT_PAGES) -> None:
         self._name = _name(pages)
         self._mapping = create_mapping(self._name, _LAYOUT.size)
         self._sequence = 0
@@ -74,16 +74,14 @@ class VirtualGamepad:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
 class VirtualGamepadReader:
     """The game's end: finds the gamepad whenever it is connected."""
 
-    def __init__(self, pages: str = "acpmf") -> None:
+    def __init__(self, pages: str = DEFAULT_PAGES) -> None:
         self._name = _name(pages)
         self._mapping = open_mapping(self._name, _LAYOUT.size)
 

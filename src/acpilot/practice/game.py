@@ -180,8 +180,9 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
     physics = context.Process(target=_run_physics, args=(settings, link), daemon=True, name="acpilot practice physics")
     with ExitStack() as stack:
         view = _open_view(settings, track, stack, offscreen=settings.headless)
+        start = pose_of(World(track))
         for _ in range(_WARM_UP):
-            view.draw(pose_of(World(track)), now())
+            view.draw(start, now())
         physics.start()
         stack.callback(physics.join, 10.0)
         stack.callback(link.ended.set)

@@ -93,6 +93,13 @@ class Sampler:
         physics: list[bytes] = []
         graphics: list[bytes] = []
         pages, counts, stopped = self._pages, self.counts, self._stop.is_set
+
+        def hand_over() -> None:
+            if physics:
+                self._batches.put((instants[: len(physics)].copy(), b"".join(physics), b"".join(graphics)))
+                physics.clear()
+                graphics.clear()
+
         last_raw, last_id, last_status = b"", None, -1
         step = 0.003
         batch_end = now() + round(_BATCH_SECONDS * NS)
@@ -131,13 +138,9 @@ class Sampler:
                 wait = _RETRY if instant - self.last_change < _IDLE_AFTER else _IDLE_POLL
             if instant > batch_end or len(physics) == _BATCH_SAMPLES:
                 batch_end = instant + round(_BATCH_SECONDS * NS)
-                if physics:
-                    self._batches.put((instants[: len(physics)].copy(), b"".join(physics), b"".join(graphics)))
-                    physics.clear()
-                    graphics.clear()
+                hand_over()
             time.sleep(wait)
-        if physics:
-            self._batches.put((instants[: len(physics)].copy(), b"".join(physics), b"".join(graphics)))
+        hand_over()
 
     def _write(self) -> None:
         try:

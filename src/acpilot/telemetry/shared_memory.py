@@ -6,17 +6,15 @@ import os
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
+from acpilot.settings import DEFAULT_PAGES
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
 
-DEFAULT_PAGES = "acpmf"
-"""Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
 PRACTICE_VERSION = "practice"
 """``game_version`` of the practice game's static page; ``deprecated_1`` then holds its process number."""
 FILE_BYTES = 2048
@@ -146,9 +144,7 @@ class PageReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -176,7 +172,7 @@ def _owner_is_gone(reader: PageReader) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass  # it lives, under another user
     return False
 
 
@@ -226,7 +222,5 @@ class PagePublisher:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
