@@ -53,7 +53,8 @@ class Labels:
     @property
     def unknown(self) -> np.ndarray:
         """Frames of which nothing is known, bool: no telemetry around them, and no pause either."""
-        return np.logical_not(self.known | self.paused)
+        neither: np.ndarray = ~(self.known | self.paused)
+        return neither
 
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
         """Which frames are labelled, bool: the known ones, and those of pauses when asked for."""
