@@ -64,6 +64,28 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
 
 
 @app.command
+def attach(session: Path, video: Path, /) -> None:
+    """Complete a session with its video, when OBS recorded it on another machine.
+
+    Args:
+        session: The session's folder, such as ac_telemetry_data/20261122_191500.
+        video: The file that OBS wrote; it is copied.
+    """
+    from acpilot.recording import attach as attach_video
+    from acpilot.recording import report
+    from acpilot.session import Session
+
+    opened = Session.open(session)
+    with status_line(console, "reading ...") as show:
+        fault = attach_video(opened, video, show)
+    for line in report(opened):
+        say(line)
+    if fault:
+        raise fault
+    say(f"next      acpilot convert {session}")
+
+
+@app.command
 def convert(
     sessions: Annotated[list[Path], Parameter(negative="")], /, settings: ConvertSettings = ConvertSettings()
 ) -> None:

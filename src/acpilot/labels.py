@@ -16,7 +16,7 @@ from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering, Unit, find_steering
 from acpilot.video.alignment import Alignment, frame_times
 
-LABELS_VERSION = 1
+LABELS_VERSION = 2
 """Counts changes to how labels are made, so that datasets made before are made anew."""
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
@@ -49,6 +49,8 @@ class Labels:
     """The game was paused: the picture stands still."""
     known: np.ndarray
     """There is telemetry on both sides of the instant, and the game was live."""
+    trusted: np.ndarray
+    """The instant is certain, and the picture new."""
 
     @property
     def unknown(self) -> np.ndarray:
@@ -56,12 +58,21 @@ class Labels:
         neither: np.ndarray = ~(self.known | self.paused)
         return neither
 
+    @property
+    def distrusted(self) -> np.ndarray:
+        """Frames of a drive that would have a label if only their instant were certain, bool."""
+        left_out: np.ndarray = self.known & ~self.trusted
+        return left_out
+
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
-        """Which frames are labelled, bool: the known ones, and those of pauses when asked for."""
-        return self.known | self.paused if keep_paused else self.known
+        """Which frames are labelled, bool: the known and trusted ones, and those of pauses when asked for."""
+        chosen: np.ndarray = self.known & self.trusted
+        return chosen | self.paused if keep_paused else chosen
 
 
-def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, start: int) -> Labels:
+def label_frames(
+    samples: Samples, steering: Steering, instants: np.ndarray, start: int, trusted: np.ndarray | None = None
+) -> Labels:
     """Interpolate samples at the frames' instants.
 
     Args:
@@ -69,6 +80,7 @@ def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, sta
         steering: how the published steering becomes −1..1.
         instants: int64 (n,) ns.
         start: the instant that timestamps count from.
+        trusted: bool (n,), whose instants are certain; all when not given.
     """
     known_at = samples["instant"]
     before = np.clip(np.searchsorted(known_at, instants, side="right") - 1, 0, len(known_at) - 1)
@@ -98,11 +110,12 @@ def label_frames(samples: Samples, steering: Steering, instants: np.ndarray, sta
         lap=samples["completed_laps"][before],
         paused=paused,
         known=known,
+        trusted=np.ones(len(instants), bool) if trusted is None else trusted,
     )
 
 
 def session_labels(
-    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None
+    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, max_error_ms: float | None = None
 ) -> tuple[Labels, Steering]:
     """Labels of all frames of a session's video, whatever state its recording ended in, and the steering behind them.
 
@@ -110,37 +123,59 @@ def session_labels(
         session: a session with telemetry, video and alignment.
         unit: the steering's unit; auto takes what the recording found, or finds it if the recording did not get so far.
         lock_degrees: the steering wheel's angle at full lock, when the user gives it.
+        max_error_ms: largest error bound of the session that is accepted; None takes what the session was recorded
+            with, or half the time between frames.
 
     Raises:
-        AcpilotError: video, telemetry or alignment are missing or damaged.
+        AcpilotError: video, telemetry or alignment are missing or damaged, or the error bound is too wide.
     """
     alignment: Alignment | None = session.manifest.alignment
     if alignment is None:
         raise AcpilotError(
             f"{session.folder} has no alignment: the recording ended before its first frame; record the session again"
         )
-    instants = alignment.instants(frame_times(session.video_file))
+    written = session.manifest.recorder.get("video")
+    if written and not session.video_file.exists():
+        raise AcpilotError(
+            f"the video of {session.folder} is still where OBS wrote it, on {session.manifest.recorder.get('host')}: "
+            f"{written}; copy it here, then: acpilot attach {session.folder} VIDEO"
+        )
+    times = frame_times(session.video_file)
+    _refuse_a_wide_bound(session, alignment, max_error_ms)
     samples = read_telemetry(session.telemetry_file)
     steering = session.manifest.steering
     if steering is None or unit != "auto" or lock_degrees is not None:
         steering = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
-    return label_frames(samples, steering, instants, session.manifest.start), steering
+    instants, trusted = alignment.instants(times), alignment.trusted(times)
+    return label_frames(samples, steering, instants, session.manifest.start, trusted), steering
+
+
+def _refuse_a_wide_bound(session: Session, alignment: Alignment, max_error_ms: float | None) -> None:
+    recorded = session.manifest.settings
+    limit = max_error_ms or recorded.get("max_error_ms") or 500 / recorded.get("fps", 10.0)
+    if alignment.error_bound_ms > limit:
+        raise AcpilotError(
+            f"the labels of {session.folder} could be off by {alignment.error_bound_ms:.1f} ms, more than the "
+            f"{limit:.1f} ms that are accepted: not labelled; if that is good enough, acpilot convert --max-error-ms "
+            f"{np.ceil(alignment.error_bound_ms):.0f} {session.folder}"
+        )
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:
-    """The original tool's ``inputs.csv``: exactly its six columns, a row per labelled frame."""
+    """The original tool's ``inputs.csv``: exactly its six columns, a row per frame of the video.
+
+    The inputs of a frame without a label are left empty: it keeps its row, so that row n stays frame n.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["Timestamp", "Frame", "Steering", "Throttle", "Brake", "SpeedKmh"])
-    for i in np.flatnonzero(labels.chosen(keep_paused=keep_paused)):
-        writer.writerow(
-            [
-                f"{labels.timestamp[i]:.6f}",
-                labels.frame[i],
-                f"{labels.steering[i]:.6f}",
-                f"{labels.throttle[i]:.6f}",
-                f"{labels.brake[i]:.6f}",
-                f"{labels.speed_kmh[i]:.3f}",
-            ]
-        )
+    chosen = labels.chosen(keep_paused=keep_paused)
+    for i, frame in enumerate(labels.frame):
+        inputs = [
+            f"{labels.steering[i]:.6f}",
+            f"{labels.throttle[i]:.6f}",
+            f"{labels.brake[i]:.6f}",
+            f"{labels.speed_kmh[i]:.3f}",
+        ]
+        writer.writerow([f"{labels.timestamp[i]:.6f}", frame, *(inputs if chosen[i] else [""] * len(inputs))])
     return text.getvalue()

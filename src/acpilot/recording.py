@@ -1,12 +1,14 @@
 """Joins telemetry and video into a session."""
 
 import gc
+import logging
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import av
@@ -16,20 +18,22 @@ from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
 from acpilot.labels import inputs_csv, session_labels
 from acpilot.progress import Show
-from acpilot.session import Counts, Session, settings_record, write_atomically
+from acpilot.session import Counts, Session, replace, settings_record, write_atomically
 from acpilot.settings import RecordSettings
 from acpilot.stopping import Stop
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import PHYSICS, Status, decode_text
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.video.screen import ScreenRecorder
+from acpilot.video.alignment import checked_against_file
+from acpilot.video.recorder import Recorder, start_recorder
 from acpilot.window import WindowNotFoundError, find_window
 
 _LOOK = 0.25
-_SAVE_EVERY = 5 * NS
+_SAVE_EVERY = NS
 _GAME_GONE_AFTER = 5 * NS
 _FRESH = 0.5
+_PADDING_FRAMES = 60
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,101 @@ def record(settings: RecordSettings, show: Show) -> Ending:
     with Stop(escape=False) as stop:
         pages = _wait_for_game(settings, stop, show)
     with pages, Stop(settings.duration) as stop:
+        notes = _recover(settings, show)
         session = Session.create(settings.output, settings_record(settings))
-        fault = _record_session(session, settings, pages, stop, show)
+        session.manifest.problems += notes
+        with _debug_log(session.debug_file if settings.debug else None):
+            fault = _record_session(session, settings, pages, stop, show)
         show("reading the session back ...")
         fault = _finish(session, settings, fault)
     return Ending(session, fault)
+
+
+def attach(session: Session, video: Path, show: Show) -> AcpilotError | None:
+    """Complete a session with the video that its recorder left elsewhere.
+
+    Returns:
+        What still keeps the session from being labelled, if anything.
+
+    Raises:
+        AcpilotError: the session has a video, or this is not the one that belongs to it.
+    """
+    manifest = session.manifest
+    if session.video_file.exists():
+        raise AcpilotError(f"{session.folder} has its video already: {session.video_file.name}")
+    if manifest.alignment is None:
+        raise AcpilotError(f"{session.folder} has no alignment: the recording ended before its first frame")
+    show(f"reading {video} ...")
+    manifest.alignment, frames, repeated = checked_against_file(manifest.alignment, video)
+    watched = manifest.alignment.verified_frames
+    if watched is not None and not frames <= watched + _PADDING_FRAMES:
+        raise AcpilotError(f"{video} is not the video of {session.folder}: it holds {frames} frames, not {watched}")
+    show(f"copying {video} ...")
+    part = session.video_file.with_suffix(".part")
+    try:
+        shutil.copyfile(video, part)
+        replace(part, session.video_file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise AcpilotError(f"cannot copy {video} into {session.folder}: {error.strerror}") from None
+    manifest.counts.frames, manifest.counts.repeated_frames = frames, repeated
+    manifest.problems = [problem for problem in manifest.problems if "acpilot attach" not in problem]
+    return _finish(session, _recorded_settings(session), None)
+
+
+def _recorded_settings(session: Session) -> RecordSettings:
+    """Those settings of a recording that decide about its labels."""
+    names = ("keep_paused", "steering_unit", "steering_lock", "max_error_ms", "fps")
+    return RecordSettings(**{name: value for name, value in session.manifest.settings.items() if name in names})
+
+
+def _recover(settings: RecordSettings, show: Show) -> list[str]:
+    """Put right what a killed recording left in OBS, and complete its session; what was done."""
+    if settings.recorder == "screen":
+        return []
+    from acpilot.video.obs import recover
+
+    try:
+        folder, notes = recover(settings, show)
+    except AcpilotError as fault:
+        if settings.recorder == "obs":
+            raise
+        return [f"a recording that was killed could not be put right in OBS: {fault}"]
+    if folder is None:
+        return notes
+    with suppress(AcpilotError):
+        left = Session.open(folder)
+        if left.manifest.state == "recording":
+            if left.manifest.alignment is not None:
+                left.manifest.alignment, left.manifest.counts.frames, left.manifest.counts.repeated_frames = (
+                    checked_against_file(left.manifest.alignment, left.video_file)
+                )
+            left.manifest.ended_by = "the recorder was killed; its video was saved by the next run"
+            _finish(left, _recorded_settings(left), None)
+            left.manifest.state = "partial"
+            left.save()
+            notes.append(f"the session {folder} was recovered: acpilot convert takes it")
+    return notes
+
+
+@contextmanager
+def _debug_log(path: Path | None) -> Iterator[None]:
+    """Write what the package logs into a file."""
+    if path is None:
+        yield
+        return
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(threadName)s: %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("acpilot")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        handler.close()
 
 
 def report(session: Session) -> Iterator[str]:
@@ -64,6 +158,7 @@ def report(session: Session) -> Iterator[str]:
     counts = manifest.counts
     yield f"session   {session.folder}"
     yield f"ended by  {manifest.ended_by}"
+    yield f"recorder  {manifest.recorder.get('name')}"
     yield (
         f"video     {counts.frames} frames, {counts.dropped_frames} dropped, {counts.repeated_frames} repeated; "
         f"{manifest.recorder.get('pace')}"
@@ -74,8 +169,8 @@ def report(session: Session) -> Iterator[str]:
     if steering := manifest.steering:
         yield f"steering  {steering.unit} ({steering.certainty}), largest {steering.largest:.2f}"
     yield (
-        f"labels    {counts.labelled_frames} frames; {counts.paused_frames} paused and "
-        f"{counts.unlabelled_frames} without telemetry left out"
+        f"labels    {counts.labelled_frames} frames; {counts.paused_frames} paused, {counts.unlabelled_frames} without "
+        f"telemetry and {counts.distrusted_frames} of uncertain instant left out"
     )
     yield from (f"note      {problem}" for problem in manifest.problems)
 
@@ -99,7 +194,7 @@ def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageRead
             )
         else:
             try:
-                if settings.region is not None:
+                if settings.region is not None or (settings.recorder == "obs" and settings.obs_keep_scene):
                     return pages
                 window = find_window(settings.title)
                 shown = window.client_area() is not None
@@ -142,14 +237,12 @@ def _record_session(
         sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
     except OSError as error:
         raise _cannot_write(session, error) from None
-    recorder = ScreenRecorder(settings, session.video_file)
     fault: AcpilotError | None = None
     with _undisturbed():
         try:
             sampler.start()
-            recorder.start()
+            recorder = start_recorder(settings, session.video_file, show)
         except AcpilotError:
-            recorder.stop()
             sampler.stop()
             shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
             raise
@@ -174,6 +267,7 @@ def _record_session(
     manifest.ended_by = str(fault or stop.reason)
     if recorder.frames:
         manifest.alignment = recorder.alignment()
+    manifest.problems += recorder.notes
     manifest.recorder = recorder.report()
     manifest.counts = Counts(
         samples=sampler.counts.samples,
@@ -192,7 +286,7 @@ def _wait_for_sample_after(instant: int, sampler: Sampler) -> None:
         time.sleep(0.002)
 
 
-def _fault(sampler: Sampler, recorder: ScreenRecorder, session: Session) -> AcpilotError | None:
+def _fault(sampler: Sampler, recorder: Recorder, session: Session) -> AcpilotError | None:
     """What makes going on impossible, if anything."""
     if sampler.status != Status.PAUSE and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
         return AcpilotError("the game has ended: its memory pages have stood still for 5 s")
@@ -216,7 +310,7 @@ def _game(pages: PageReader) -> dict[str, Any]:
     return {name: decode_text(static[name]) for name in texts} | {name: static[name].item() for name in numbers}
 
 
-def _live_line(session: Session, sampler: Sampler, recorder: ScreenRecorder, pages: PageReader, stop: Stop) -> str:
+def _live_line(session: Session, sampler: Sampler, recorder: Recorder, pages: PageReader, stop: Stop) -> str:
     elapsed = (now() - session.manifest.start) / NS
     if sampler.status == Status.PAUSE:
         driving = "game paused"
@@ -241,11 +335,14 @@ def _finish(session: Session, settings: RecordSettings, fault: AcpilotError | No
     manifest.state = "partial" if fault else "complete"
     try:
         try:
-            labels, manifest.steering = session_labels(session, settings.steering_unit, settings.steering_lock)
+            labels, manifest.steering = session_labels(
+                session, settings.steering_unit, settings.steering_lock, settings.max_error_ms
+            )
             chosen = labels.chosen(keep_paused=settings.keep_paused)
             manifest.counts.labelled_frames = int(chosen.sum())
             manifest.counts.paused_frames = int(labels.paused.sum())
             manifest.counts.unlabelled_frames = int(labels.unknown.sum())
+            manifest.counts.distrusted_frames = int(labels.distrusted.sum())
             write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
         except AcpilotError as problem:
             manifest.state = "partial"

@@ -20,7 +20,7 @@ from acpilot.video.alignment import Alignment
 FORMAT = 1
 """Version of the manifest that this program writes, and the newest that it reads."""
 _REPLACE_TRIES = 10 if sys.platform == "win32" else 1
-_ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow")
+_ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow", "websocket-client")
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -71,6 +71,8 @@ class Counts:
     paused_frames: int = 0
     unlabelled_frames: int = 0
     """Frames without telemetry around them."""
+    distrusted_frames: int = 0
+    """Frames whose instant is not certain, or whose picture only repeats the one before: left out."""
 
 
 @dataclass
@@ -140,6 +142,7 @@ class Session:
         self.labels_file = folder / "processed_data.csv"
         self.conversion_file = folder / "processed_data.json"
         self.contact_sheet_file = folder / "contact_sheet.png"
+        self.debug_file = folder / "debug.log"
         self.manifest = Manifest()
 
     @classmethod

@@ -29,6 +29,8 @@ def _is_a_plain_name(_: type, value: str) -> None:
 class RecordSettings:
     """How a session is recorded."""
 
+    recorder: Literal["auto", "obs", "screen"] = "auto"
+    """What takes the video: obs (OBS Studio), screen (the built-in recorder), or auto: OBS when it answers."""
     fps: Annotated[float, Parameter(validator=Number(gte=5, lte=60))] = 10.0
     """Frames a second of the video, 5 to 60."""
     duration: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
@@ -49,12 +51,30 @@ class RecordSettings:
     """Preset of the encoder, in its own words (libx264: ultrafast … veryslow; without it, veryfast)."""
     keep_paused: bool = False
     """Label the frames of paused spells too."""
+    max_error_ms: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Label no frame whose instant may be off by more than this; without it, half the time between frames."""
     steering_unit: Literal["auto", "ratio", "degrees", "radians"] = "auto"
     """Unit of the game's steering; auto finds it from the drive."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
     pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = DEFAULT_PAGES
     """Names of the game's memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
+    obs_host: str = "localhost"
+    """Machine on which OBS Studio runs. Its password comes from OBS_PASSWORD, or the file acpilot doctor names."""
+    obs_port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 4455
+    """Port of OBS's websocket server."""
+    obs_keep_scene: bool = False
+    """Record the scene that OBS shows, not one of acpilot's own."""
+    obs_source: Literal["auto", "game", "window", "screen"] = "auto"
+    """How acpilot's own scene captures the game; auto: by hooking the game on Windows, the screen on X11."""
+    obs_encoder: str = "x264"
+    """Encoder, as OBS names it: x264, x264_lowcpu, nvenc, qsv, amd, ..."""
+    obs_quality: Literal["Small", "HQ", "Lossless"] = "HQ"
+    """Quality of the recording: HQ is hardly told from the original, Small is visibly compressed."""
+    obs_recordings: Path | None = None
+    """Folder through which this machine reaches the recordings of an OBS on another one."""
+    debug: bool = False
+    """Write all that is said to OBS into debug.log in the session's folder."""
 
 
 @Parameter(name="*")
@@ -66,6 +86,8 @@ class ConvertSettings:
     """JPEG quality of the images, 1 to 100."""
     keep_paused: bool = False
     """Label the frames of paused spells too."""
+    max_error_ms: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Label no frame whose instant may be off by more than this; without it, half the time between frames."""
     steering_unit: Literal["auto", "ratio", "degrees", "radians"] = "auto"
     """Unit of the game's steering; auto takes what the recording found."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None

@@ -53,7 +53,7 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress) -> 
     Raises:
         AcpilotError: the session lacks what a conversion needs, or the disk is full.
     """
-    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock)
+    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, settings.max_error_ms)
     try:
         return _convert(session, settings, labels, steering, progress)
     except OSError as error:
@@ -68,10 +68,7 @@ def _convert(
 ) -> Conversion:
     frames = np.flatnonzero(labels.chosen(keep_paused=settings.keep_paused))
     if not len(frames):
-        raise AcpilotError(
-            f"no frame of {session.folder} can be labelled: the telemetry does not reach over the video; "
-            "was the game paused all the time?"
-        )
+        raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(labels)}")
     stamp = json.dumps(_stamp(session, settings, labels, steering), indent=2, sort_keys=True) + "\n"
     names = {int(frame): session.images_folder / session.image_name(int(frame)) for frame in frames}
     same = _read(session.conversion_file) == stamp
@@ -100,6 +97,12 @@ def _convert(
     return Conversion(len(frames), written, left_out, lost, notes)
 
 
+def _why_none(labels: Labels) -> str:
+    if labels.distrusted.any():
+        return "the instants of all of them are less certain than --max-error-ms of acpilot record asked for"
+    return "the telemetry does not reach over the video; was the game paused all the time?"
+
+
 def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering: Steering) -> dict[str, Any]:
     """What decides the result of a conversion: the same stamp means the same dataset."""
     alignment = session.manifest.alignment
@@ -122,6 +125,8 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
     paused, unknown = int(labels.paused.sum()), int(labels.unknown.sum())
     if paused and not settings.keep_paused:
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
+    if distrusted := int(labels.distrusted.sum()):
+        yield f"{distrusted} frames left out because their instant is not certain, or their picture only repeated"
     if unknown:
         yield f"{unknown} frames without telemetry around them left out"
 

@@ -1,32 +1,88 @@
 """Frame → instant: how a session's frames got their instants, how far that can be off, and the evidence."""
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
 from acpilot.errors import AcpilotError
 
+_TINY = 0.25
+"""A packet smaller than this share of its neighbours' may be a repeated picture."""
+
+_OFF_GRID_MS = 2.0
+_FRAMES_LOST_AT_THE_END = 1
+
 
 @dataclass(frozen=True)
 class Alignment:
-    """Instant of a frame = ``offset`` + (1 + ``drift_ppm`` / 10⁶) × its time in the video file."""
+    """How frames get their instants.
+
+    Frames with a time of their own (``interval`` is None): ``offset`` + (1 + ``drift_ppm`` / 10⁶) × time in the file.
+    Frames on a recorder's grid: ``offset`` + (1 + ``drift_ppm`` / 10⁶) × number × ``interval``, later where
+    ``late_ms`` says so.
+    """
 
     method: str
     """How the instants were found, in a few words."""
     offset: int
-    """Instant (ns, monotonic clock) of time zero of the video file."""
+    """Instant (ns, monotonic clock) of frame 0: of time zero of the video file where frames have times of their own."""
     drift_ppm: float
     error_bound_ms: float
     """No labelled frame's instant is known to be off by more than this."""
     evidence: dict[str, float | None] = field(default_factory=dict)
     """The figures that the bound rests on."""
+    interval: float | None = None
+    """Nanoseconds between frames of a recorder that keeps a strict grid."""
+    late_ms: list[tuple[int, float]] = field(default_factory=list)
+    """Frames (number on the grid) that were taken later than their place on the grid says, and by how much."""
+    distrusted: list[tuple[int, int]] = field(default_factory=list)
+    """First and last frame of spells whose instants are not certain: they get no label."""
+    verified_frames: int | None = None
+    """How many frames were watched as they were taken; those after them are distrusted. None: all."""
+
+    def numbers(self, times: np.ndarray) -> np.ndarray:
+        """Number, int64 (n,), of frames at the given times of the file: a frame missing in it leaves its number free.
+
+        Args:
+            times: seconds, float64 (n,), ascending, from the file's first frame on.
+        """
+        if self.interval is None:
+            return np.arange(len(times))
+        numbers: np.ndarray = np.rint((times - times[0]) * 1e9 / self.interval).astype(np.int64)
+        return numbers
 
     def instants(self, times: np.ndarray) -> np.ndarray:
-        """Instants, int64 (n,), of frames at the given times of the video file (seconds, float64 (n,))."""
-        return self.offset + np.round(times * (1e9 + 1e3 * self.drift_ppm)).astype(np.int64)
+        """Instants, int64 (n,), of frames at the given times (as for ``numbers``)."""
+        scale = 1 + self.drift_ppm / 1e6
+        if self.interval is None:
+            return self.offset + np.round(times * (1e9 * scale)).astype(np.int64)
+        numbers = self.numbers(times)
+        instants: np.ndarray = self.offset + np.round(numbers * (self.interval * scale)).astype(np.int64)
+        if self.late_ms:
+            late = np.zeros(numbers[-1] + 1)
+            for number, milliseconds in self.late_ms:
+                late[number : number + 1] = milliseconds
+            instants += np.round(late[numbers] * 1e6).astype(np.int64)
+        return instants
+
+    def trusted(self, times: np.ndarray) -> np.ndarray:
+        """Which frames may be labelled, bool (n,), of frames at the given times (as for ``numbers``)."""
+        numbers = self.numbers(times)
+        trusted = np.ones(len(numbers), bool) if self.verified_frames is None else numbers < self.verified_frames
+        for first, last in self.distrusted:
+            trusted &= (numbers < first) | (numbers > last)
+        return trusted
+
+
+def spans(marked: np.ndarray) -> list[tuple[int, int]]:
+    """First and last index of each run of True in bool (n,)."""
+    edges = np.diff(np.concatenate(([0], marked.astype(np.int8), [0])))
+    firsts, lasts = np.flatnonzero(edges > 0), np.flatnonzero(edges < 0) - 1
+    return [(int(first), int(last)) for first, last in zip(firsts, lasts, strict=True)]
 
 
 def frame_times(video: Path) -> np.ndarray:
@@ -37,7 +93,12 @@ def frame_times(video: Path) -> np.ndarray:
     Raises:
         AcpilotError: the file is missing, is no video, or holds no frame.
     """
-    times: list[float] = []
+    return _packets(video)[0]
+
+
+def _packets(video: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Times (seconds, float64) and sizes (bytes, int64) of the packets, in display order."""
+    found: list[tuple[float, int]] = []
     try:
         with av.open(str(video)) as container:
             if not container.streams.video:
@@ -45,8 +106,8 @@ def frame_times(video: Path) -> np.ndarray:
             stream = container.streams.video[0]
             base = stream.time_base or 0
             with suppress(av.FFmpegError):  # cut short: what was read so far is whole
-                times.extend(
-                    float(packet.pts * base)
+                found.extend(
+                    (float(packet.pts * base), packet.size)
                     for packet in container.demux(stream)
                     if packet.pts is not None and not packet.is_corrupt
                 )
@@ -56,6 +117,94 @@ def frame_times(video: Path) -> np.ndarray:
         raise AcpilotError(
             f"{video} is damaged or empty ({error.strerror}): nothing can be converted from it"
         ) from None
-    if not times:
+    if not found:
         raise AcpilotError(f"{video} holds no frame: the recording ended before the first one was written")
-    return np.sort(np.array(times))
+    found.sort()
+    return np.array([time for time, _ in found]), np.array([size for _, size in found])
+
+
+def checked_against_file(alignment: Alignment, video: Path) -> tuple[Alignment, int, int]:
+    """Compare an alignment with the finished file, and distrust the frames that only repeat a picture.
+
+    Returns:
+        The alignment, with a wider bound where the file contradicts it; how many frames the file holds, and how many
+        repeat the picture before.
+
+    Raises:
+        AcpilotError: the file is missing, is no video, holds no frame, or is not the one that was recorded.
+    """
+    times = frame_times(video)
+    numbers = alignment.numbers(times)
+    evidence = dict(alignment.evidence)
+    bound = alignment.error_bound_ms
+    if alignment.interval is not None:
+        off_grid = np.abs((times - times[0]) * 1e9 - numbers * alignment.interval).max() / 1e6
+        if off_grid > _OFF_GRID_MS or len(np.unique(numbers)) < len(numbers):
+            raise AcpilotError(
+                f"{video} is not the video that was recorded: its frames do not come {1e9 / alignment.interval:g} "
+                "times a second"
+            )
+        expected = evidence.get("last_frame_expected")
+        if expected is not None:
+            # The encoder's last frame is sometimes missing from the file.
+            missing = expected - numbers[-1]
+            evidence["last_frame_less_expected"] = -float(missing)
+            if not -1 <= missing <= _FRAMES_LOST_AT_THE_END:
+                bound += alignment.interval / 1e6
+    repeated = repeated_frames(video)
+    marked = np.zeros(numbers[-1] + 1, bool)
+    marked[numbers[repeated]] = True
+    return (
+        replace(alignment, evidence=evidence, error_bound_ms=bound, distrusted=[*alignment.distrusted, *spans(marked)]),
+        len(times),
+        int(repeated.sum()),
+    )
+
+
+def repeated_frames(video: Path) -> np.ndarray:
+    """Which frames show the very picture of the frame before, bool (n,), in display order.
+
+    A repeated picture costs an encoder next to nothing: only where packets are tiny is the video decoded, to see.
+
+    Raises:
+        AcpilotError: as ``frame_times``.
+    """
+    times, sizes = _packets(video)
+    repeated = np.zeros(len(times), bool)
+    if len(sizes) < 3:
+        return repeated
+    suspects = {round(time * 1e6) for time in times[sizes < _TINY * np.median(sizes)]}
+    if not suspects:
+        return repeated
+    numbers = {round(time * 1e6): number for number, time in enumerate(times)}
+    for group in _groups(video, suspects):
+        before: np.ndarray | None = None
+        for frame in group:
+            luma = frame.to_ndarray(format="gray")
+            number = numbers.get(round((frame.time or 0.0) * 1e6))
+            if number is not None and before is not None:
+                repeated[number] = np.array_equal(luma, before)
+            before = luma
+    return repeated
+
+
+def _groups(video: Path, suspects: set[int]) -> Any:
+    """Decoded frames of each group of pictures (key frame to key frame) with a suspect in it."""
+    with av.open(str(video)) as container, suppress(av.FFmpegError):
+        stream = container.streams.video[0]
+        base = float(stream.time_base or 0)
+        group: list[Any] = []
+        for packet in container.demux(stream):
+            if packet.is_keyframe or packet.pts is None:
+                if any(round(each.pts * base * 1e6) in suspects for each in group):
+                    yield _decoded(stream.codec_context, group)
+                group = []
+            if packet.pts is not None:
+                group.append(packet)
+
+
+def _decoded(decoder: Any, group: list[Any]) -> list[Any]:
+    frames = [frame for packet in group for frame in decoder.decode(packet)]
+    frames += decoder.decode(None)
+    decoder.flush_buffers()
+    return frames

@@ -18,8 +18,9 @@ from mss.exception import ScreenShotError
 
 from acpilot.clock import NS, Pacer, now
 from acpilot.errors import AcpilotError
+from acpilot.progress import Show
 from acpilot.settings import RecordSettings
-from acpilot.video.alignment import Alignment
+from acpilot.video.alignment import Alignment, spans
 from acpilot.window import Area, Window, find_window
 
 _QUEUE_FRAMES = 8
@@ -43,6 +44,7 @@ Picture = np.ndarray
 class _Grabbed:
     instant: int
     picture: Picture
+    error_ms: float
 
 
 class VideoWriter:
@@ -146,7 +148,8 @@ class ScreenRecorder:
 
     name = "screen"
 
-    def __init__(self, settings: RecordSettings, path: Path) -> None:
+    def __init__(self, settings: RecordSettings, path: Path, show: Show) -> None:  # noqa: ARG002 - it starts at once
+        self.notes: list[str] = []
         self.failure: Exception | None = None
         """Why the recording cannot go on: the window is gone, the disk is full, ..."""
         self.frames = self.repeated = 0
@@ -154,6 +157,8 @@ class ScreenRecorder:
         self._settings, self._path = settings, path
         self._start = 0
         self._grab_ms: list[float] = []
+        self._errors_ms: list[float] = []
+        self._limit_ms = settings.max_error_ms or 500 / settings.fps
         self._redraws = 0
         self._oldest_ms = 0.0  # how long a picture whose redraw was not seen may have been on the screen
         self._interval_ms: float | None = None
@@ -195,21 +200,23 @@ class ScreenRecorder:
 
     def alignment(self) -> Alignment:
         """The instants of the frames recorded so far."""
-        grab = max(self._grab_ms, default=0.0)
+        errors = np.array(self._errors_ms[: self.frames])
+        distrusted = errors > self._limit_ms
         return Alignment(
             method="redraws of the window" if self._redraws else "instants of the grabs",
             offset=self._start,
             drift_ppm=0.0,
-            error_bound_ms=round(_ROUNDING_MS + grab + self._oldest_ms, 3),
+            error_bound_ms=round(float(np.max(errors[~distrusted], initial=0.0)), 3),
             evidence={
                 "grabs": len(self._grab_ms),
                 "redraws_seen": self._redraws,
                 "oldest_picture_ms": round(self._oldest_ms, 3),
                 "redraw_interval_ms": None if self._interval_ms is None else round(self._interval_ms, 3),
                 "grab_ms_median": round(float(np.median(self._grab_ms or [0.0])), 3),
-                "grab_ms_max": round(grab, 3),
+                "grab_ms_max": round(max(self._grab_ms, default=0.0), 3),
                 "container_rounding_ms": _ROUNDING_MS,
             },
+            distrusted=spans(distrusted),
         )
 
     def report(self) -> dict[str, Any]:
@@ -254,16 +261,19 @@ class ScreenRecorder:
             instant = redraw or now()
             picture = _grab_area(screen, area)
             self._grab_ms.append((now() - instant) / 1e6)
+            error = self._grab_ms[-1] + _ROUNDING_MS
             raw = picture.tobytes()
             if redraw is not None:
                 self._redraws += 1
             elif raw != previous and previous_instant is not None:
                 # It was drawn since the last grab; by how much earlier than now, the game's own pace limits.
                 age = (instant - previous_instant) / 1e6
-                self._oldest_ms = max(self._oldest_ms, min(age, self._interval_ms or age))
+                age = min(age, self._interval_ms or age)
+                self._oldest_ms = max(self._oldest_ms, age)
+                error += age
             self.repeated += raw == previous
             previous, previous_instant = raw, instant
-            self._keep(_Grabbed(instant, picture))
+            self._keep(_Grabbed(instant, picture, error))
 
     def _area(self, window: Window | None) -> Area:
         if window is None:
@@ -293,6 +303,7 @@ class ScreenRecorder:
                 height, width = grabbed.picture.shape[:2]
                 self.resized |= (width // 2 * 2, height // 2 * 2) != (writer.width, writer.height)
                 writer.write(grabbed.picture, grabbed.instant - self._start)
+                self._errors_ms.append(grabbed.error_ms)
                 self.frames += 1
         finally:
             writer.close()

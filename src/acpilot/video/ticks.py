@@ -1,0 +1,199 @@
+"""The ticks of OBS's video clock, watched from outside, and the instants of a recording's frames that follow.
+
+OBS takes frames on a fixed grid of its machine's monotonic clock. A request that OBS runs at a tick is answered just
+after it, with the tick's number; over many answers the quickest ones show the grid, and each one alone how late that
+tick can have been. Nothing else that OBS says of time is as good: its own durations are off by the encoder's depth.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from acpilot.video.alignment import Alignment, spans
+
+_ON_TIME_MS = 4.0
+"""Answers this much after the grid are the usual spread; later ones mean a late frame (or a late answer)."""
+_TOO_LATE_MS = 15.0
+_PADDING = 5
+"""Frames on either side of a skipped or lagged one that are distrusted too."""
+_OFFSET_BOUND_MS = 3.0
+_RENDER_STALL_MS = 12.0
+_TICKS_OF_DOUBT = 2
+"""How far the first tick may be from the one at which OBS said that it had started: measured, 1 or 2."""
+_BLOCK = 16
+"""Answers of which the quickest counts when the drift is fitted."""
+_DRIFT_THAT_COUNTS_MS = _OFFSET_BOUND_MS
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Tick n is at ``origin`` + n × ``interval`` × (1 + ``drift_ppm`` / 10⁶)."""
+
+    origin: float
+    """ns, monotonic clock of this machine, of tick 0."""
+    interval: float
+    drift_ppm: float
+    fitted_drift_ppm: float
+    """As fitted; counted only where it amounts to something."""
+
+    def instant_of(self, tick: float | np.ndarray) -> Any:
+        """Instant(s), ns, of tick(s)."""
+        return self.origin + tick * (self.interval * (1 + self.drift_ppm / 1e6))
+
+    def tick_at(self, instant: int) -> float:
+        """Tick (with its fraction) at an instant."""
+        return (instant - self.origin) / (self.interval * (1 + self.drift_ppm / 1e6))
+
+
+class TickLog:
+    """Everything that was seen of the ticks; filled by one thread, read by others.
+
+    Args:
+        interval: ns between ticks.
+        latency: ns that an answer takes through the network at best; 0 on the same machine.
+    """
+
+    def __init__(self, interval: float, latency: float = 0.0) -> None:
+        self.interval, self.latency = interval, latency
+        self._lock = threading.Lock()
+        self._instants: list[int] = []
+        self._ticks: list[int] = []
+        self._skipped: list[int] = []
+        self._render_ms: list[float] = []
+        self._moved: list[tuple[int, int]] = []
+
+    def __len__(self) -> int:
+        return len(self._instants)
+
+    def add(self, instant: int, stats: Mapping[str, Any]) -> None:
+        """Log the answer to a request run at a tick.
+
+        Args:
+            instant: of the answer's arrival.
+            stats: the answer to GetStats.
+        """
+        with self._lock:
+            self._instants.append(instant)
+            self._ticks.append(stats["renderTotalFrames"])
+            self._skipped.append(stats["renderSkippedFrames"] + stats["outputSkippedFrames"])
+            self._render_ms.append(stats["averageFrameRenderTime"])
+
+    def distrust(self, first: int, last: int) -> None:
+        """Distrust the frames of some ticks for a reason of the recorder's."""
+        with self._lock:
+            self._moved.append((first, last))
+
+    def grid(self) -> Grid:
+        """The grid that fits what was seen so far (at least one answer)."""
+        with self._lock:
+            instants, ticks = np.array(self._instants), np.array(self._ticks)
+        return _fit(instants - self.latency, ticks, self.interval)
+
+    def alignment(
+        self, first_tick: int, *, started_at: int, stopped_at: int | None = None, limit_ms: float
+    ) -> Alignment:
+        """The instants of a recording's frames.
+
+        Args:
+            first_tick: tick of frame 0, from the counters of OBS.
+            started_at: instant at which OBS said that recording had started, which checks the first tick.
+            stopped_at: instant at which OBS was asked to stop, which lets the file's last frame check it.
+            limit_ms: frames that may be off by more than this are distrusted.
+        """
+        with self._lock:
+            instants, ticks = np.array(self._instants, float) - self.latency, np.array(self._ticks)
+            skipped, render_ms = np.array(self._skipped), np.array(self._render_ms)
+            moved = list(self._moved)
+        grid = _fit(instants, ticks, self.interval)
+        frames = max(0, int(ticks[-1]) - first_tick + 1)
+        late_ms = np.full(frames, np.inf)  # infinite: nothing was seen of it
+        seen = ticks >= first_tick
+        late_ms[ticks[seen] - first_tick] = (instants[seen] - grid.instant_of(ticks[seen])) / 1e6
+        known_to = _OFFSET_BOUND_MS + self.latency / 1e6
+        limit = min(_TOO_LATE_MS, max(0.0, limit_ms - known_to))
+        unseen, too_late = np.isinf(late_ms), late_ms > limit
+        marked = too_late.copy()
+        for first, last in [*_skips(ticks, skipped, render_ms, self.interval), *moved]:
+            marked[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
+        corrected = np.flatnonzero(~marked & (late_ms > _ON_TIME_MS))
+        spread = float(np.max(late_ms[~marked], initial=0.0))
+        difference = first_tick - np.ceil(grid.tick_at(started_at))
+        agreed = abs(difference) <= _TICKS_OF_DOUBT
+        usual = late_ms[~unseen]
+        return Alignment(
+            method="ticks of OBS's video clock",
+            offset=round(grid.instant_of(first_tick)),
+            drift_ppm=grid.drift_ppm,
+            error_bound_ms=round((known_to if agreed else self.interval / 1e6) + spread, 3),
+            evidence={
+                "ticks_seen": len(ticks),
+                "frames_watched": frames,
+                "frames_unwatched": int(unseen.sum()),
+                "frames_too_late": int((too_late & ~unseen).sum()),
+                "frames_corrected": len(corrected),
+                "lateness_ms_median": _rounded(np.median(usual)) if len(usual) else None,
+                "lateness_ms_p99": _rounded(np.percentile(usual, 99)) if len(usual) else None,
+                "lateness_ms_max_of_labelled": _rounded(spread),
+                "frames_skipped_by_obs": int(skipped[-1] - skipped[seen][0]) if seen.any() else 0,
+                "fitted_drift_ppm": _rounded(grid.fitted_drift_ppm),
+                "network_ms": _rounded(self.latency / 1e6),
+                "first_tick": first_tick,
+                "first_tick_less_that_of_the_event": float(difference),
+                "last_frame_expected": None
+                if stopped_at is None
+                else float(np.floor(grid.tick_at(stopped_at)) - first_tick),
+            },
+            interval=self.interval,
+            late_ms=[(int(k), _rounded(late_ms[k])) for k in corrected],
+            distrusted=spans(marked),
+            verified_frames=frames,
+        )
+
+
+def _rounded(value: float | np.floating[Any]) -> float:
+    return round(float(value), 3)
+
+
+def _fit(instants: np.ndarray, ticks: np.ndarray, interval: float) -> Grid:
+    """The highest line that no answer lies before: an answer can come late, never early.
+
+    Of all such lines the one that is nearest to the answers (the edge of their lower convex hull above the middle),
+    which is the linear programme of Moon, Skelly and Towsley, "Estimation and removal of clock skew from network
+    delay measurements", INFOCOM 1999.
+    """
+    middle = (float(ticks[0]) + float(ticks[-1])) / 2
+    ages = instants - ticks * interval
+    starts = np.arange(0, len(ages), _BLOCK)
+    quickest = [int(start + np.argmin(ages[start : start + _BLOCK])) for start in starts]
+    hull: list[tuple[float, float]] = []
+    for x, y in sorted((float(ticks[i]), float(ages[i])) for i in quickest):
+        while len(hull) >= 2 and _turns_right(hull[-2], hull[-1], (x, y)):
+            hull.pop()
+        hull.append((x, y))
+    slope = 0.0
+    for (x0, y0), (x1, y1) in pairwise(hull):
+        if x0 <= middle <= x1 and x1 > x0:
+            slope = (y1 - y0) / (x1 - x0)
+    fitted = 1e6 * slope / interval
+    span_ms = abs(slope) * (float(ticks[-1]) - float(ticks[0])) / 1e6
+    drift = fitted if span_ms > _DRIFT_THAT_COUNTS_MS else 0.0
+    origin = float(np.min(ages - ticks * (interval * drift / 1e6)))
+    return Grid(origin, interval, drift, fitted)
+
+
+def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _skips(ticks: np.ndarray, skipped: np.ndarray, render_ms: np.ndarray, interval: float) -> list[tuple[int, int]]:
+    """First and last tick of each spell in which OBS skipped frames or stalled while it took one."""
+    found = [(int(ticks[j]) - _PADDING, int(ticks[j + 1]) + _PADDING) for j in np.flatnonzero(np.diff(skipped) != 0)]
+    # OBS gives the mean time of rendering over the last second: one long frame among them raises it.
+    a_second = max(1, round(1e9 / interval))
+    stalled = (render_ms - np.median(render_ms)) * a_second > _RENDER_STALL_MS
+    found += [(int(ticks[first]) - a_second, int(ticks[last])) for first, last in spans(stalled)]
+    return found

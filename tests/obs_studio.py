@@ -1,0 +1,128 @@
+"""A real OBS Studio for the tests: Debian's package, without a screen of its own, with a home of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from acpilot.video.obs_connection import Address, Connection, ObsError
+
+PASSWORD = "not-a-secret-6bd1"
+_GLOBAL = """[General]
+FirstRun=true
+LastVersion=486539266
+[Basic]
+Profile=Mine
+ProfileDir=Mine
+SceneCollection=Evening
+SceneCollectionFile=Evening
+[OBSWebSocket]
+FirstLoad=false
+ServerEnabled=true
+ServerPort={port}
+AlertsEnabled=false
+AuthRequired=true
+ServerPassword={password}
+"""
+_PROFILE = """[General]
+Name=Mine
+[Video]
+BaseCX=1280
+BaseCY=720
+OutputCX=1280
+OutputCY=720
+FPSType=0
+FPSCommon=60
+[Output]
+Mode=Simple
+FilenameFormatting=mine %CCYY-%MM-%DD %hh-%mm-%ss
+[SimpleOutput]
+FilePath={videos}
+RecFormat=mp4
+RecQuality=Small
+RecEncoder=x264
+[Audio]
+SampleRate=44100
+ChannelSetup=Mono
+"""
+_SCENES = """{"current_scene": "Race", "current_program_scene": "Race", "name": "Evening",
+"scene_order": [{"name": "Race"}, {"name": "Break"}],
+"sources": [{"id": "scene", "name": "Race", "settings": {"items": []}},
+{"id": "scene", "name": "Break", "settings": {"items": []}}]}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class ObsStudio:
+    """OBS with a user's profile "Mine" (60 FPS, 1280x720, mp4, 44.1 kHz) and scene collection "Evening"."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port, self.password = home, free_port(), PASSWORD
+        self.config = home / ".config" / "obs-studio"
+        self.videos = home / "videos"
+        for folder in (self.config / "basic/profiles/Mine", self.config / "basic/scenes", self.videos):
+            folder.mkdir(parents=True)
+        (self.config / "global.ini").write_text(_GLOBAL.format(port=self.port, password=PASSWORD))
+        (self.config / "basic/profiles/Mine/basic.ini").write_text(_PROFILE.format(videos=self.videos))
+        (self.config / "basic/scenes/Evening.json").write_text(_SCENES)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self.port, self.password)
+
+    def start(self, *before: str) -> None:
+        """Start it and wait until it answers."""
+        runtime = self.home / "run"
+        runtime.mkdir(exist_ok=True, mode=0o700)
+        environment = {
+            **os.environ, "HOME": str(self.home), "XDG_RUNTIME_DIR": str(runtime),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb", "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        }  # fmt: skip
+        self.process = subprocess.Popen(
+            [*before, "dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"],
+            env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
+            stdout=(self.home / "obs.log").open("wb"), stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while True:
+            assert self.process.poll() is None, (self.home / "obs.log").read_text(errors="replace")[-2000:]
+            try:
+                with Connection(self.address, timeout=2) as connection:
+                    connection.request("GetSceneList")
+                return
+            except ObsError:
+                assert time.monotonic() < deadline, "OBS did not start"
+                time.sleep(0.2)
+
+    def pid(self) -> int:
+        """Process number of OBS itself."""
+        assert self.process is not None
+        children = subprocess.run(["pgrep", "-s", str(self.process.pid), "-x", "obs"], capture_output=True, text=True)
+        return int(children.stdout.split()[0])
+
+    def quit(self) -> None:
+        """End it as a user does, so that it writes its files; kill it if it does not obey."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        try:
+            os.kill(self.pid(), signal.SIGINT)
+            self.process.wait(timeout=20)
+        except (subprocess.TimeoutExpired, IndexError, ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def kill(self) -> None:
+        """End it like a crash of OBS: its muxer, a process of its own, may finish."""
+        os.kill(self.pid(), signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(timeout=20)
