@@ -21,7 +21,6 @@ _TOO_LATE_MS = 15.0
 _PADDING = 5
 """Frames on either side of a skipped or lagged one that are distrusted too."""
 _OFFSET_BOUND_MS = 3.0
-_RENDER_STALL_MS = 12.0
 _TICKS_OF_DOUBT = 2
 """How far the first tick may be from the one at which OBS said that it had started: measured, 1 or 2."""
 _BLOCK = 16
@@ -63,7 +62,6 @@ class TickLog:
         self._instants: list[int] = []
         self._ticks: list[int] = []
         self._skipped: list[int] = []
-        self._render_ms: list[float] = []
         self._moved: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
@@ -80,7 +78,6 @@ class TickLog:
             self._instants.append(instant)
             self._ticks.append(stats["renderTotalFrames"])
             self._skipped.append(stats["renderSkippedFrames"] + stats["outputSkippedFrames"])
-            self._render_ms.append(stats["averageFrameRenderTime"])
 
     def distrust(self, first: int, last: int) -> None:
         """Distrust the frames of some ticks for a reason of the recorder's."""
@@ -106,8 +103,7 @@ class TickLog:
         """
         with self._lock:
             instants, ticks = np.array(self._instants, float) - self.latency, np.array(self._ticks)
-            skipped, render_ms = np.array(self._skipped), np.array(self._render_ms)
-            moved = list(self._moved)
+            skipped, moved = np.array(self._skipped), list(self._moved)
         grid = _fit(instants, ticks, self.interval)
         frames = max(0, int(ticks[-1]) - first_tick + 1)
         late_ms = np.full(frames, np.inf)  # infinite: nothing was seen of it
@@ -117,7 +113,7 @@ class TickLog:
         limit = min(_TOO_LATE_MS, max(0.0, limit_ms - known_to))
         unseen, too_late = np.isinf(late_ms), late_ms > limit
         marked = too_late.copy()
-        for first, last in [*_skips(ticks, skipped, render_ms, self.interval), *moved]:
+        for first, last in [*_skips(ticks, skipped), *moved]:
             marked[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
         corrected = np.flatnonzero(~marked & (late_ms > _ON_TIME_MS))
         spread = float(np.max(late_ms[~marked], initial=0.0))
@@ -189,11 +185,6 @@ def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float,
     return (b[0] - a[0]) * (c[1] - a[1]) <= (b[1] - a[1]) * (c[0] - a[0])
 
 
-def _skips(ticks: np.ndarray, skipped: np.ndarray, render_ms: np.ndarray, interval: float) -> list[tuple[int, int]]:
-    """First and last tick of each spell in which OBS skipped frames or stalled while it took one."""
-    found = [(int(ticks[j]) - _PADDING, int(ticks[j + 1]) + _PADDING) for j in np.flatnonzero(np.diff(skipped) != 0)]
-    # OBS gives the mean time of rendering over the last second: one long frame among them raises it.
-    a_second = max(1, round(1e9 / interval))
-    stalled = (render_ms - np.median(render_ms)) * a_second > _RENDER_STALL_MS
-    found += [(int(ticks[first]) - a_second, int(ticks[last])) for first, last in spans(stalled)]
-    return found
+def _skips(ticks: np.ndarray, skipped: np.ndarray) -> list[tuple[int, int]]:
+    """First and last tick of each spell in which OBS skipped or lagged."""
+    return [(int(ticks[j]) - _PADDING, int(ticks[j + 1]) + _PADDING) for j in np.flatnonzero(np.diff(skipped) != 0)]

@@ -1,0 +1,141 @@
+"""The truth about a recording of the practice game: what its window showed, and when.
+
+The game burns the instant of the physics step shown into each picture (--burn-clock). A witness reads that strip off the
+window at each of its redraws, so that for every picture it is known from when to when it stood on the screen. A
+frame that shows a picture was taken within that time: how far its session's instant lies outside is an error that
+neither the game's drawing nor the display's refresh explains.
+"""
+
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import av
+import mss
+import numpy as np
+
+from acpilot.clock import ask_for_punctuality
+from acpilot.practice.clock_strip import decode, strip_height
+from acpilot.session import Session
+from acpilot.video.alignment import frame_times
+from acpilot.window import find_window
+
+
+class Witness:
+    """Watches a window with a burnt clock in a thread of its own; a context manager."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._seen: dict[int, int] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def shown(self) -> tuple[np.ndarray, np.ndarray]:
+        """Burnt instants, and the instants from which on their pictures were on the screen, ns, int64, ascending."""
+        burnt = sorted(self._seen)
+        return np.array(burnt, np.int64), np.array([self._seen[each] for each in burnt], np.int64)
+
+    def _watch(self) -> None:
+        ask_for_punctuality()
+        window = find_window(self._title)
+        try:
+            with mss.MSS() as screen:
+                while not self._stop.is_set():
+                    instant, area = window.wait_for_redraw(0.1), window.client_area()
+                    if instant is None or area is None:
+                        continue
+                    band = {
+                        "left": area.left, "top": area.top,
+                        "width": area.width, "height": strip_height(area.height),
+                    }  # fmt: skip
+                    shot = screen.grab(band)
+                    strip = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)[..., :3]
+                    # The decoder takes the strip's height from the picture's.
+                    picture = np.zeros((area.height, area.width, 3), np.uint8)
+                    picture[: shot.height] = strip
+                    burnt = decode(picture)
+                    if burnt is not None:
+                        self._seen.setdefault(burnt, instant)
+        finally:
+            window.close()
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A session's frames compared with what the window showed; arrays have one entry per frame of the video."""
+
+    instants: np.ndarray
+    """As the session says, ns."""
+    labelled: np.ndarray
+    """Bool: the session trusts them."""
+    burnt: np.ndarray
+    """ns; 0 where the strip could not be read."""
+    shown: np.ndarray
+    """From when on the picture was on the screen, ns; 0 where the witness has not seen it."""
+    replaced: np.ndarray
+    """When the next picture took its place."""
+
+    @property
+    def known(self) -> np.ndarray:
+        """Bool: frames whose picture the witness saw come and go."""
+        known: np.ndarray = (self.shown > 0) & (self.replaced > 0)
+        return known
+
+    def differences(self) -> np.ndarray:
+        """Session's instant minus burnt instant, ms, of readable frames: with the game's and the display's own time."""
+        readable = self.burnt > 0
+        differences: np.ndarray = (self.instants[readable] - self.burnt[readable]) / 1e6
+        return differences
+
+    def errors(self, instants: np.ndarray | None = None) -> np.ndarray:
+        """How far instants lie outside the time their picture was on the screen, ms, of known frames; 0 inside."""
+        instants = self.instants if instants is None else instants
+        known = self.known
+        early = np.minimum(0, instants[known] - self.shown[known])
+        late = np.maximum(0, instants[known] - self.replaced[known])
+        errors: np.ndarray = (early + late) / 1e6
+        return errors
+
+    def offset_error(self, instants: np.ndarray | None = None) -> tuple[float, float]:
+        """Error of the instants as a whole, ms, and by how much it may be misjudged.
+
+        Shifted by the error's opposite, (nearly) every instant lies in its picture's time on the screen; the pictures
+        come and go at all phases of the frames, so there is little room for the shift.
+        """
+        instants = self.instants if instants is None else instants
+        known = self.known & self.labelled
+        least = np.percentile(self.shown[known] - instants[known], 98) / 1e6
+        most = np.percentile(self.replaced[known] - instants[known], 2) / 1e6
+        return -float(least + most) / 2, float(abs(most - least)) / 2
+
+
+def truth_of(session: Session, witness: Witness) -> Truth:
+    """Compare a session with what the witness saw."""
+    alignment = session.manifest.alignment
+    assert alignment is not None
+    times = frame_times(session.video_file)
+    with av.open(str(session.video_file)) as container:
+        read = [decode(frame.to_ndarray(format="rgb24")) or 0 for frame in container.decode(video=0)]
+    assert len(read) == len(times)
+    burnt = np.array(read, np.int64)
+    clocks, instants = witness.shown()
+    at = np.searchsorted(clocks, burnt)
+    at_known = np.minimum(at, len(clocks) - 1)
+    seen = clocks[at_known] == burnt
+    following = np.minimum(at_known + 1, len(clocks) - 1)
+    return Truth(
+        instants=alignment.instants(times),
+        labelled=alignment.trusted(times),
+        burnt=burnt,
+        shown=np.where(seen, instants[at_known], 0),
+        replaced=np.where(seen & (following > at_known), instants[following], 0),
+    )
