@@ -31,7 +31,8 @@ GAME = {
     "libxcb-xfixes.so.0": ["libxcb-xfixes0"],
 }
 DISPLAY = {"Xvfb": ["xvfb"]}
-TESTING = {**GAME, **DISPLAY, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
+OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
+TESTING = {**GAME, **DISPLAY, **OBS, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:

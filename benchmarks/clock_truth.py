@@ -1,7 +1,7 @@
 """The truth about a recording of the practice game: what its window showed, and when.
 
-The game burns the instant of the physics step shown into each picture (--burn-clock). A witness reads that strip off the
-window at each of its redraws, so that for every picture it is known from when to when it stood on the screen. A
+The game burns the instant of the physics step shown into each picture (--burn-clock). A witness reads that strip off
+the window at each of its redraws, so that for every picture it is known from when to when it stood on the screen. A
 frame that shows a picture was taken within that time: how far its session's instant lies outside is an error that
 neither the game's drawing nor the display's refresh explains.
 """
@@ -124,7 +124,10 @@ def truth_of(session: Session, witness: Witness) -> Truth:
     assert alignment is not None
     times = frame_times(session.video_file)
     with av.open(str(session.video_file)) as container:
-        read = [decode(frame.to_ndarray(format="rgb24")) or 0 for frame in container.decode(video=0)]
+        read = [
+            decode(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) or 0
+            for frame in container.decode(video=0)
+        ]
     assert len(read) == len(times)
     burnt = np.array(read, np.int64)
     clocks, instants = witness.shown()

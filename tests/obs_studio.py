@@ -107,8 +107,8 @@ class ObsStudio:
     def pid(self) -> int:
         """Process number of OBS itself."""
         assert self.process is not None
-        children = subprocess.run(["pgrep", "-s", str(self.process.pid), "-x", "obs"], capture_output=True, text=True)
-        return int(children.stdout.split()[0])
+        command = ["pgrep", "-s", str(self.process.pid), "-x", "obs"]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0])
 
     def quit(self) -> None:
         """End it as a user does, so that it writes its files; kill it if it does not obey."""
@@ -117,7 +117,7 @@ class ObsStudio:
         try:
             os.kill(self.pid(), signal.SIGINT)
             self.process.wait(timeout=20)
-        except (subprocess.TimeoutExpired, IndexError, ProcessLookupError):
+        except (subprocess.SubprocessError, ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 

@@ -101,11 +101,13 @@ def test_a_session_holds_what_its_manifest_says(start_game: Start, tmp_path: Pat
     assert np.all(np.diff(times) > 0)
     rows = rows_of(session.inputs_file)
     assert list(rows[0]) == ["Timestamp", "Frame", "Steering", "Throttle", "Brake", "SpeedKmh"]
-    assert [int(row["Frame"]) for row in rows] == list(range(manifest.counts.labelled_frames))
+    assert [int(row["Frame"]) for row in rows] == list(range(manifest.counts.frames))
     samples = read_telemetry(session.telemetry_file)
     assert len(samples["instant"]) >= manifest.counts.samples > 1000
     steps = np.ptp(samples["packet_id"]) + 1
     assert manifest.counts.samples + manifest.counts.lost_packets == pytest.approx(steps, abs=1)
+    rows = [row for row in rows if row["SpeedKmh"]]
+    assert len(rows) == manifest.counts.labelled_frames
     assert float(rows[-1]["SpeedKmh"]) == pytest.approx(samples["speed_kmh"].max(), rel=0.3)
     assert "password" not in session.manifest_file.read_text()
 
@@ -222,7 +224,9 @@ def test_a_pause_is_recorded_and_not_labelled(start_game: Start, screen: xdispla
     assert counts.paused_frames >= 15
     assert counts.labelled_frames + counts.paused_frames + counts.unlabelled_frames == counts.frames
     assert counts.unlabelled_frames <= 3
-    frames = [int(row["Frame"]) for row in rows_of(session.inputs_file)]
+    rows = rows_of(session.inputs_file)
+    assert len(rows) == counts.frames, "one row per recorded frame, those of the pause without inputs"
+    frames = [int(row["Frame"]) for row in rows if row["Steering"]]
     assert len(frames) == counts.labelled_frames
     assert max(np.diff(frames)) > 15, "the frames of the pause are left out, the others keep their numbers"
     code, output = acpilot("convert", "--keep-paused", str(session.folder), folder=tmp_path)

@@ -19,6 +19,7 @@ ORDER = (
     ("session",),
     ("labels",),
     ("recording",),
+    ("doctor",),
     ("dataset",),
     ("driving",),
     ("practice",),

@@ -133,6 +133,22 @@ def _convert_session(folder: Path, settings: ConvertSettings) -> None:
 
 
 @app.command
+def doctor(settings: RecordSettings = RecordSettings()) -> None:
+    """Check game pages, window, OBS, disk, stop key, gamepad and models, with the remedy for each fault.
+
+    Takes the settings of record. The exit code is 0 when a session can be recorded, else 1.
+    """
+    from acpilot.doctor import examine
+
+    faults = 0
+    for finding in examine(settings):
+        say(f"{finding.verdict:5} {finding.subject:10} {finding.text}")
+        faults += finding.verdict == "fault"
+    if faults:
+        raise AcpilotError(f"{faults} of the things that a recording needs are missing: see the lines that say fault")
+
+
+@app.command
 def practice(settings: PracticeSettings = PracticeSettings()) -> None:
     """Start the practice game: a track, a car and a window that publish the same memory pages as Assetto Corsa.
 

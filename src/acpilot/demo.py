@@ -33,7 +33,7 @@ def run_demo(settings: DemoSettings, console: Console, say: Callable[[str], None
         if note:
             say(note)
         recording = RecordSettings(
-            duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
+            recorder="screen", duration=settings.duration, output=settings.output, title=_TITLE, pages=_PAGES, wait=60.0
         )
         with status_line(console, "starting the practice game ...") as show_line:
 

@@ -1,5 +1,6 @@
 """Frame → instant: how a session's frames got their instants, how far that can be off, and the evidence."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -179,29 +180,26 @@ def repeated_frames(video: Path) -> np.ndarray:
     with av.open(str(video)) as container, suppress(av.FFmpegError):
         stream = container.streams.video[0]
         base = float(stream.time_base or 0)
-        group: list[av.Packet] = []
+        group: list[Any] = []
         for packet in container.demux(stream):
             if packet.is_keyframe or packet.pts is None:
-                _compare(stream.codec_context, group, base, times, suspects, repeated)
+                numbers = np.searchsorted(times, [packet.pts * base - 1e-6 for packet in group])
+                if np.isin(numbers, suspects).any():
+                    same = [pts * base - 1e-6 for pts in _same_as_before(stream.codec_context, group)]
+                    repeated[np.intersect1d(np.searchsorted(times, same), suspects)] = True
                 group = []
             if packet.pts is not None:
                 group.append(packet)
     return repeated
 
 
-def _compare(
-    decoder: Any, group: list[av.Packet], base: float, times: np.ndarray, suspects: np.ndarray, repeated: np.ndarray
-) -> None:
-    """Mark the repeated pictures of one group (key frame to key frame), if there is a suspect in it."""
-    numbers = np.searchsorted(times, [float(packet.pts or 0) * base - 1e-6 for packet in group])
-    if not np.isin(numbers, suspects).any():
-        return
-    before: np.ndarray | None = None
+def _same_as_before(decoder: Any, group: list[Any]) -> Iterator[int]:
+    """Time stamps of the pictures of a group (key frame to key frame) that equal the one before."""
     frames = [frame for packet in group for frame in decoder.decode(packet)] + decoder.decode(None)
     decoder.flush_buffers()
+    before: np.ndarray | None = None
     for frame in frames:
         luma = frame.to_ndarray(format="gray")
-        if frame.pts is not None and before is not None:
-            number = int(np.searchsorted(times, frame.pts * base - 1e-6))
-            repeated[number] = number in suspects and np.array_equal(luma, before)
+        if frame.pts is not None and before is not None and np.array_equal(luma, before):
+            yield frame.pts
         before = luma

@@ -81,7 +81,7 @@ class ObsRecorder:
             self._check(obs)
             profile, collection = obs_setup.current(obs)
             self._loan = Loan(
-                self._settings.obs_host, self._settings.obs_port, profile, collection, str(self._path.parent.resolve())
+                self._settings.obs_host, self._settings.obs_port, profile, collection, str(self._path.resolve())
             )
             book.write(self._loan)
             self._exit.callback(self._give_back, book)
@@ -357,13 +357,13 @@ def recover(settings: RecordSettings, show: Show) -> tuple[Path | None, list[str
     book.acquire()
     try:
         address = obs_setup.find_address(settings)
-        session = Path(loan.session)
+        target = Path(loan.target)
         with Connection(address, events=OUTPUT_EVENTS) as obs:
             done = []
             ours = obs_setup.current(obs)[0] == obs_setup.NAME
             if ours and obs.request("GetRecordStatus")["outputActive"]:
                 show("OBS is still recording for an acpilot that was killed: stopping it ...")
-                loan.video = loan.video or str(session)
+                loan.video = loan.video or str(target)
                 obs.request("StopRecord")
                 _stopped(obs)
                 done.append("OBS was still recording for an acpilot that was killed: the recording was ended")
@@ -373,10 +373,10 @@ def recover(settings: RecordSettings, show: Show) -> tuple[Path | None, list[str
                     f"{loan.scene_collection!r} are back"
                 )
         book.close()
-        there = _take_video(loan, session / "session_recording.mkv", settings, show)
+        there = _take_video(loan, target, settings, show)
     finally:
         book.release()
-    return (session if there else None), done
+    return (target.parent if there else None), done
 
 
 def _stopped(obs: Connection) -> bool:

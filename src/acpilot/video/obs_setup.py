@@ -42,8 +42,8 @@ class Loan:
     port: int
     profile: str
     scene_collection: str
-    session: str
-    """Folder of the session that is recorded."""
+    target: str
+    """The video file in the folder of the session that is recorded."""
     video: str = ""
     """The file that OBS writes, once it has begun."""
 

@@ -1,0 +1,135 @@
+"""Looks at everything that acpilot needs, and says what is missing and what to do about it."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from acpilot.errors import AcpilotError
+from acpilot.settings import RecordSettings
+from acpilot.stopping import Stop
+from acpilot.telemetry.shared_memory import PageReader
+from acpilot.video import obs_setup
+from acpilot.video.obs_connection import Connection
+from acpilot.window import find_window
+
+_LEAST_FREE_GB = 2.0
+_FRESH = 0.5
+_MODELS = ("best_save/model.onnx", "best_save/model.ckpt.index")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one thing."""
+
+    subject: str
+    verdict: Literal["ok", "note", "fault"]
+    """A note does not keep a recording from working; a fault does."""
+    text: str
+
+
+def examine(settings: RecordSettings) -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    yield from _guarded("game pages", lambda: _pages(settings))
+    yield from _guarded("window", lambda: _window(settings))
+    yield from _guarded("OBS", lambda: _obs(settings), "note" if settings.recorder == "auto" else "fault")
+    yield from _guarded("disk", lambda: _disk(settings))
+    yield from _guarded("stop key", _stop_key)
+    yield from _guarded("gamepad", _gamepad, "note")
+    yield from _guarded("model", _model, "note")
+
+
+def _guarded(
+    subject: str, check: Callable[[], str], otherwise: Literal["note", "fault"] = "fault"
+) -> Iterator[Finding]:
+    try:
+        yield Finding(subject, "ok", check())
+    except AcpilotError as fault:
+        yield Finding(subject, otherwise, str(fault))
+
+
+def _pages(settings: RecordSettings) -> str:
+    pages = PageReader.open(settings.pages)
+    if pages is None:
+        bridge = "" if sys.platform == "win32" else " (and simshmbridge before it)"
+        raise AcpilotError(f"Assetto Corsa's memory pages {settings.pages}_* are not there: start the game{bridge}")
+    with pages:
+        if not pages.is_live(_FRESH):
+            raise AcpilotError("the memory pages stand still: the game is paused or in a menu; get on the track")
+    return "the game publishes its physics"
+
+
+def _window(settings: RecordSettings) -> str:
+    window = find_window(settings.title)
+    try:
+        area = window.client_area()
+    finally:
+        window.close()
+    if area is None:
+        raise AcpilotError(f"the window {settings.title!r} is minimised: put it on the screen")
+    return f"{settings.title!r}, {area.width}x{area.height} at {area.left}, {area.top}"
+
+
+def _obs(settings: RecordSettings) -> str:
+    address = obs_setup.find_address(settings)
+    with Connection(address) as obs:
+        version = obs.request("GetVersion")
+        if active := obs_setup.active_outputs(obs):
+            raise AcpilotError(f"OBS is {' and '.join(active)}: end that before recording through it")
+        free = obs.request("GetStats")["availableDiskSpace"] / 1024
+        if free < _LEAST_FREE_GB:
+            raise AcpilotError(f"OBS has {free:.1f} GB free where it records: free some space there")
+        profile, collection = obs_setup.current(obs)
+        if obs_setup.NAME in (profile, collection):
+            raise AcpilotError("OBS still has acpilot's set-up: the next acpilot record --recorder obs puts yours back")
+    return (
+        f"{version['obsVersion']} at {address}, obs-websocket {version['obsWebSocketVersion']}, protocol "
+        f"{version['rpcVersion']}, password accepted, {free:.0f} GB free; profile {profile!r}, scenes {collection!r}; "
+        f"encoder for recordings: {settings.obs_encoder}; password file: {obs_setup.password_file()}"
+    )
+
+
+def _disk(settings: RecordSettings) -> str:
+    folder = settings.output.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < _LEAST_FREE_GB:
+        raise AcpilotError(f"{free:.1f} GB free at {folder}: free some space, or choose another folder with --output")
+    if not os.access(folder, os.W_OK):
+        raise AcpilotError(f"{folder} cannot be written to: choose another folder with --output")
+    return f"{free:.0f} GB free at {folder}"
+
+
+def _stop_key() -> str:
+    with Stop() as stop:
+        ways = stop.ways
+    if ways == ["Ctrl-C"]:
+        raise AcpilotError("no way to hear Escape here: only Ctrl-C stops; on Wayland pip install acpilot[wayland]")
+    return " or ".join(ways)
+
+
+def _gamepad() -> str:
+    if importlib.util.find_spec("vgamepad") is None:
+        raise AcpilotError("vgamepad is not installed: only driving needs it; pip install vgamepad")
+    if sys.platform == "win32":
+        try:
+            ctypes.WinDLL("XInput1_4.dll")
+        except OSError:
+            raise AcpilotError("Windows' XInput is missing: install ViGEmBus, and restart") from None
+        return "vgamepad is installed (a missing ViGEmBus driver shows when driving starts)"
+    if not os.access("/dev/uinput", os.W_OK):
+        raise AcpilotError("/dev/uinput cannot be written to: sudo modprobe uinput, and give your user the right to it")
+    return "vgamepad, through /dev/uinput"
+
+
+def _model() -> str:
+    there = [name for name in _MODELS if Path(name).is_file()]
+    if not there:
+        raise AcpilotError(f"no trained model yet: none of {', '.join(_MODELS)} is there")
+    return ", ".join(there)
