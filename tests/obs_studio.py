@@ -61,6 +61,19 @@ def free_port() -> int:
         return port
 
 
+def _content(path: Path) -> object:
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(path)
+    # Where OBS's windows stand, and that a new profile needs no wizard.
+    volatile = {"geometry", "dockstate", "confignnewprofile", "configonnewprofile"}
+    return {
+        section: {name: value for name, value in parser[section].items() if name not in volatile}
+        for section in parser.sections()
+    }
+
+
 class ObsStudio:
     """OBS with a user's profile "Mine" (60 FPS, 1280x720, mp4, 44.1 kHz) and scene collection "Evening"."""
 
@@ -103,6 +116,41 @@ class ObsStudio:
             except ObsError:
                 assert time.monotonic() < deadline, "OBS did not start"
                 time.sleep(0.2)
+
+    @contextmanager
+    def running(self, *before: str) -> Iterator[None]:
+        """Start it, and end it."""
+        self.start(*before)
+        try:
+            yield
+        finally:
+            self.quit()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For an acpilot that uses this OBS: its password, and places of its own for what it remembers."""
+        return {
+            "OBS_PASSWORD": self.password,
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CONFIG_HOME": str(self.home / "user_config"),
+        }
+
+    def stall(self, seconds: float) -> None:
+        """Stop it for some time, as a machine that is busy elsewhere does."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+
+    def user_files(self) -> dict[str, object]:
+        """What the user set: each file but OBS's own records and what belongs to acpilot's profile and scenes."""
+        found: dict[str, object] = {}
+        for path in sorted(self.config.rglob("*")):
+            name = str(path.relative_to(self.config))
+            records = name.startswith(("logs", "profiler_data", "plugin_config", "crashes"))
+            if path.is_file() and not records and "acpilot" not in name and not name.endswith(".bak"):
+                found[name] = _content(path)
+        return found
 
     def pid(self) -> int:
         """Process number of OBS itself."""

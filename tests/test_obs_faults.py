@@ -1,0 +1,232 @@
+"""Faults of a recording through OBS, each on a real one: nothing is lost, and OBS is left as it was."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from acpilot.session import Session
+from acpilot.video.obs_connection import Connection
+from conftest import Game, acpilot, running, wait_for
+from obs_studio import ObsStudio, free_port
+
+pytestmark = pytest.mark.usefixtures("display")
+
+Start = Callable[..., Game]
+
+
+@pytest.fixture
+def obs(display: str, tmp_path: Path) -> Iterator[ObsStudio]:  # noqa: ARG001
+    studio = ObsStudio(tmp_path / "obs")
+    with studio.running():
+        yield studio
+
+
+def flags(obs: ObsStudio, game: Game, *more: str) -> tuple[str, ...]:
+    where = ("--obs-host", "127.0.0.1", "--obs-port", str(obs.port))
+    return ("record", "--recorder", "obs", "--pages", game.pages, "--title", game.title, "--debug", *where, *more)
+
+
+def session_in(folder: Path) -> Session:
+    found = sorted((folder / "ac_telemetry_data").iterdir())
+    return Session.open(found[0])
+
+
+def seconds_recorded(folder: Path, seconds: float) -> bool:
+    with suppress(Exception):
+        alignment = session_in(folder).manifest.alignment
+        return alignment is not None and (alignment.verified_frames or 0) >= 10 * seconds
+    return False
+
+
+def still_convertible(folder: Path, least: int) -> None:
+    session = session_in(folder)
+    code, output = acpilot("convert", str(session.folder), folder=folder)
+    assert code == 0, output
+    assert len(list(session.images_folder.glob("*.jpg"))) >= least
+
+
+def test_what_the_user_had_set_is_as_before(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
+    obs.quit()  # OBS completes its files itself the first time
+    before = obs.user_files()
+    obs.start()
+    game = start_game("--driver", "expert")
+    for _ in range(2):
+        code, output = acpilot(*flags(obs, game, "--duration", "3"), folder=tmp_path, environment=obs.environment)
+        assert code == 0, output
+    with Connection(obs.address) as connection:
+        assert connection.request("GetProfileList")["currentProfileName"] == "Mine"
+        assert connection.request("GetSceneCollectionList")["currentSceneCollectionName"] == "Evening"
+        assert connection.request("GetSceneList")["currentProgramSceneName"] == "Race"
+        video = connection.request("GetVideoSettings")
+        assert (video["baseWidth"], video["fpsNumerator"]) == (1280, 60)
+    obs.quit()
+    assert obs.user_files() == before
+    assert not list(obs.videos.iterdir())
+
+
+def test_refusals_have_their_remedy_and_leave_nothing(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert")
+
+    def refusal(environment: dict[str, str] | None = None, *more: str) -> str:
+        code, output = acpilot(
+            *flags(obs, game, "--duration", "2", *more), folder=tmp_path,
+            environment={**obs.environment, **(environment or {})},
+        )  # fmt: skip
+        assert code == 1, output
+        assert "Traceback" not in output
+        assert not (tmp_path / "ac_telemetry_data").exists() or not list((tmp_path / "ac_telemetry_data").iterdir())
+        return output.strip().splitlines()[-1]
+
+    assert "does not take the password" in refusal({"OBS_PASSWORD": "wrong-one"})
+    assert "asks for a password: set OBS_PASSWORD" in refusal({"OBS_PASSWORD": ""})
+    assert "start OBS Studio and tick" in refusal(None, "--obs-port", str(free_port()))
+    assert "there is no machine named" in refusal(None, "--obs-host", "no.such.host.invalid")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].sendall(b"220 hello\r\n\r\n"), daemon=True).start()
+        assert "is not obs-websocket" in refusal(None, "--obs-port", str(other.getsockname()[1]))
+    with Connection(obs.address) as connection:
+        connection.request("StartRecord")
+        assert "OBS is recording: end that first" in refusal()
+        assert connection.request("GetRecordStatus")["outputActive"], "the user's recording goes on"
+        wait_for(
+            lambda: (
+                connection.request(
+                    "StopRecord",
+                )
+                or True
+            ),
+            "the user's recording to end",
+        )
+
+
+def test_obs_killed_keeps_telemetry_and_the_partial_video(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert")
+    with running(*flags(obs, game), folder=tmp_path, environment=obs.environment) as recorder:
+        wait_for(lambda: seconds_recorded(tmp_path, 6), "six seconds", 60)
+        obs.kill()
+        output = recorder.communicate(timeout=90)[0]
+    assert recorder.returncode == 1
+    last = output.strip().splitlines()[-1]
+    assert "OBS is gone" in last
+    assert session_in(tmp_path).manifest.state == "partial"
+    still_convertible(tmp_path, 20)
+    obs.start()
+    code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
+    assert code == 0, output
+    assert "'Mine' and scenes 'Evening' are back" in output
+
+
+def test_we_are_killed_and_the_next_run_puts_everything_right(
+    obs: ObsStudio, start_game: Start, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert")
+    with running(*flags(obs, game), folder=tmp_path, environment=obs.environment) as recorder:
+        wait_for(lambda: seconds_recorded(tmp_path, 4), "four seconds", 60)
+        recorder.kill()
+        recorder.wait()
+    with Connection(obs.address) as connection:
+        assert connection.request("GetRecordStatus")["outputActive"], "OBS goes on"
+    code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
+    assert code == 0, output
+    assert "OBS was still recording for an acpilot that was killed" in output
+    assert "'Mine' and scenes 'Evening' are back" in output
+    recovered = session_in(tmp_path)
+    assert recovered.manifest.counts.labelled_frames >= 30
+    still_convertible(tmp_path, 30)
+    with Connection(obs.address) as connection:
+        assert connection.request("GetProfileList")["currentProfileName"] == "Mine"
+
+
+class Proxy:
+    """Passes a port on to OBS, and can be cut."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self.connected = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [client, server]
+                self.connected += 1
+                for one, other in ((client, server), (server, client)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+
+    def cut(self) -> None:
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+
+def test_a_connection_that_breaks_is_made_again(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert")
+    proxy = Proxy(obs.port)
+    more = ("--obs-port", str(proxy.port), "--duration", "9")
+    try:
+        with running(*flags(obs, game, *more), folder=tmp_path, environment=obs.environment) as recorder:
+            wait_for(lambda: seconds_recorded(tmp_path, 3), "three seconds", 60)
+            before = proxy.connected
+            proxy.cut()
+            wait_for(lambda: proxy.connected >= before + 2, "two new connections", 20)
+            output = recorder.communicate(timeout=60)[0]
+            assert recorder.returncode == 0, output
+    finally:
+        proxy.close()
+    session = session_in(tmp_path)
+    assert "1 reconnections" in session.manifest.recorder["pace"]
+    assert session.manifest.counts.frames >= 85
+    assert session.manifest.counts.labelled_frames >= 60
+    still_convertible(tmp_path, 60)
+
+
+def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game: Start, tmp_path: Path) -> None:  # noqa: ARG001
+    game = start_game("--driver", "expert")
+    obs = ObsStudio(tmp_path / "obs")
+    small = tmp_path / "small"
+    small.mkdir()
+    # A small file system of its own, in a namespace that OBS and acpilot share.
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    mount = f'mount -t tmpfs -o size=3m none {small} && exec "$@"'
+    with obs.running("unshare", "--mount", *as_root, "sh", "-c", mount, "sh"):
+        inside = ["nsenter", "--mount", *(["--user", "--preserve-credentials"] if as_root else [])]
+        inside += ["--target", str(obs.pid())]
+        command = [sys.executable, "-m", "acpilot", *flags(obs, game, "--fps", "30", "--output", str(small))]
+        result = subprocess.run(
+            [*inside, *command], capture_output=True, text=True, timeout=120, check=False,
+            env={**os.environ, **obs.environment, "COLUMNS": "400", "NO_COLOR": "1"},
+        )  # fmt: skip
+        kept = tmp_path / "ac_telemetry_data"
+        subprocess.run([*inside, "cp", "-r", str(small), str(kept)], check=True)
+    assert result.returncode == 1, result.stderr
+    assert "disk" in result.stderr.strip().splitlines()[-1]
+    assert "full" in result.stderr
+    session = session_in(tmp_path)
+    assert session.video_file.stat().st_size > 100_000
+    still_convertible(tmp_path, 10)
+    shutil.rmtree(kept)
