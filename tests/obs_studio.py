@@ -1,10 +1,14 @@
 """A real OBS Studio for the tests: Debian's package, without a screen of its own, with a home of its own."""
 
+import configparser
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from acpilot.video.obs_connection import Address, Connection, ObsError
@@ -63,7 +67,9 @@ def free_port() -> int:
 
 def _content(path: Path) -> object:
     if path.suffix == ".json":
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        content["sources"].sort(key=lambda source: str(source["name"]))  # OBS saves them in any order
+        return content
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path)
     # Where OBS's windows stand, and that a new profile needs no wizard.
@@ -71,6 +77,7 @@ def _content(path: Path) -> object:
     return {
         section: {name: value for name, value in parser[section].items() if name not in volatile}
         for section in parser.sections()
+        if section != "Panels"  # OBS's own mark in each profile that was switched to
     }
 
 
@@ -101,11 +108,11 @@ class ObsStudio:
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb", "QTWEBENGINE_DISABLE_SANDBOX": "1",
         }  # fmt: skip
-        self.process = subprocess.Popen(
-            [*before, "dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"],
-            env=environment, start_new_session=True, stdin=subprocess.DEVNULL,
-            stdout=(self.home / "obs.log").open("wb"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with (self.home / "obs.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*before, "dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"],
+                env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
         deadline = time.monotonic() + 60
         while True:
             assert self.process.poll() is None, (self.home / "obs.log").read_text(errors="replace")[-2000:]

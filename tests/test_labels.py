@@ -66,5 +66,6 @@ def test_inputs_csv_has_the_original_tools_columns() -> None:
     labels = label_frames(samples_at([0, 10, 20, 30]), RATIO, np.array([0, 15, 30, 99]) * MS, start=0)
     rows = list(csv.reader(io.StringIO(inputs_csv(labels, keep_paused=False))))
     assert rows[0] == ["Timestamp", "Frame", "Steering", "Throttle", "Brake", "SpeedKmh"]
-    assert [row[1] for row in rows[1:]] == ["0", "1", "2"]
+    assert [row[1] for row in rows[1:]] == ["0", "1", "2", "3"]
+    assert rows[4] == ["0.099000", "3", "", "", "", ""], "a frame without a label keeps its row"
     assert rows[2] == ["0.015000", "1", "0.015000", "0.015000", "0.000000", "1.500"]

@@ -150,7 +150,10 @@ class ObsRecorder:
         }
         if active := obs_setup.active_outputs(obs):
             raise ObsError(f"OBS is {' and '.join(active)}: end that first, its video cannot be set up meanwhile")
-        free = obs.request("GetStats")["availableDiskSpace"]
+        if self._address.is_local:
+            free = shutil.disk_usage(self._path.parent).free / 2**20
+        else:
+            free = obs.request("GetStats")["availableDiskSpace"]
         if free < _LEAST_FREE_MB:
             raise ObsError(f"the disk that OBS records to is full ({free:.0f} MB free): free some space on it")
 

@@ -158,7 +158,7 @@ class Connection:
                 f"nothing answers at {self.address}: start OBS Studio and tick 'Enable WebSocket server' under "
                 "Tools > WebSocket Server Settings (OBS 28 or newer), or give the right --obs-host and --obs-port"
             ) from None
-        except (socket.gaierror, UnicodeError):
+        except (socket.gaierror, UnicodeError, websocket.WebSocketAddressException):
             raise ObsError(f"there is no machine named {self.address.host!r}: check --obs-host") from None
         except (TimeoutError, websocket.WebSocketTimeoutException):
             raise ObsError(
