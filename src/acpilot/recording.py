@@ -138,7 +138,7 @@ def _debug_log(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _Log(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(threadName)s: %(message)s", "%H:%M:%S"))
     log = logging.getLogger("acpilot")
     level = log.level
@@ -149,7 +149,15 @@ def _debug_log(path: Path | None) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
+
+
+class _Log(logging.FileHandler):
+    """A log that gives way when the disk is full: that has its own message."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name in the library
+        """Do nothing."""
 
 
 def report(session: Session) -> Iterator[str]:

@@ -13,7 +13,7 @@ from acpilot.progress import Show
 from acpilot.settings import RecordSettings
 from acpilot.video import obs_setup
 from acpilot.video.alignment import Alignment, checked_against_file
-from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection, ConnectionLostError, ObsError
+from acpilot.video.obs_connection import OUTPUT_EVENTS, Address, Connection, ConnectionLostError, ObsError
 from acpilot.video.obs_setup import Loan, LoanBook
 from acpilot.video.ticks import TickLog
 from acpilot.window import Area, Window, find_window
@@ -52,7 +52,7 @@ class ObsRecorder:
         self._own_scene = self._address.is_local and not settings.obs_keep_scene
         self._log = TickLog(1e9 / settings.fps)
         self._first_tick: int | None = None
-        self._started_at = 0
+        self._started_at = self._replied_at = 0
         self._counters_at_start: dict[str, int] = {}
         self._stopped_at: int | None = None
         self._limit_ms = settings.max_error_ms or 500 / settings.fps
@@ -107,7 +107,10 @@ class ObsRecorder:
             assert self._loan is not None
             if self._first_tick is not None:
                 self._alignment = self._final_alignment(self._first_tick)
-            if _take_video(self._loan, self._path, self._settings, self._show) and self._alignment is not None:
+            if (
+                _take_video(self._loan, self._path, self._address, self._settings, self._show)
+                and self._alignment is not None
+            ):
                 with suppress(AcpilotError):  # a file without frames: whoever makes the labels tells
                     self._show("looking for repeated pictures ...")
                     self._alignment, self.frames, self.repeated = checked_against_file(self._alignment, self._path)
@@ -135,6 +138,7 @@ class ObsRecorder:
             "encoder": self._settings.obs_encoder,
             "own_scene": self._own_scene,
             "pace": pace,
+            "start_replied": self._replied_at,
             "video": self._loan.video if self._loan else None,
         }
 
@@ -199,6 +203,7 @@ class ObsRecorder:
         stats = obs.request("GetStats")
         self._counters_at_start = {key: stats[key] for key in ("renderSkippedFrames", "outputSkippedFrames")}
         obs.request("StartRecord")
+        self._replied_at = now()
         deadline = now() + round(_START_WITHIN * NS)
         while (remaining := (deadline - now()) / NS) > 0:
             event = obs.next_event(remaining)
@@ -376,7 +381,7 @@ def recover(settings: RecordSettings, show: Show) -> tuple[Path | None, list[str
                     f"{loan.scene_collection!r} are back"
                 )
         book.close()
-        there = _take_video(loan, target, settings, show)
+        there = _take_video(loan, target, address, settings, show)
     finally:
         book.release()
     return (target.parent if there else None), done
@@ -394,12 +399,12 @@ def _stopped(obs: Connection) -> bool:
     return False
 
 
-def _take_video(loan: Loan, path: Path, settings: RecordSettings, show: Show) -> bool:
+def _take_video(loan: Loan, path: Path, address: Address, settings: RecordSettings, show: Show) -> bool:
     """Bring OBS's file to where the session wants it; whether it is there."""
     if path.exists() or not loan.video:
         return path.exists()
     written = Path(loan.video)
-    if written.is_file():
+    if address.is_local and written.is_file():
         shutil.move(written, path)
         return True
     if settings.obs_recordings is None:

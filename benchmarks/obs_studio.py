@@ -59,6 +59,7 @@ _SCENES = """{"current_scene": "Race", "current_program_scene": "Race", "name": 
 
 
 def free_port() -> int:
+    """A port of this machine that nothing listens at."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -97,6 +98,7 @@ class ObsStudio:
 
     @property
     def address(self) -> Address:
+        """Where it listens."""
         return Address("127.0.0.1", self.port, self.password)
 
     def start(self, *before: str) -> None:
