@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from clock_truth import Witness, truth_of
-from obs_studio import ObsStudio
 
 from acpilot.demo import virtual_display
 from acpilot.recording import record
 from acpilot.settings import RecordSettings
 from acpilot.telemetry.shared_memory import PageReader
+from clock_truth import Witness, truth_of
+from obs_studio import ObsStudio
 
 PAGES = "acpilot_benchmark"
 

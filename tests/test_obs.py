@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clock_truth import Truth, Witness, truth_of
 
 from acpilot.clock import NS, now
 from acpilot.recording import record
 from acpilot.session import Session
 from acpilot.settings import RecordSettings
+from clock_truth import Truth, Witness, truth_of
 from conftest import Game, acpilot, wait_for
 from obs_studio import ObsStudio
 
