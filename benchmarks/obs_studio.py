@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from acpilot.video.obs_connection import Address, Connection, ObsError
+
+assert sys.platform != "win32", "this starts OBS as Linux does"
 
 PASSWORD = "not-a-secret-6bd1"
 _GLOBAL = """[General]
