@@ -24,7 +24,6 @@ from acpilot.recording import record
 from acpilot.settings import RecordSettings
 from acpilot.telemetry.shared_memory import PageReader
 from clock_truth import Witness, truth_of
-from obs_studio import ObsStudio
 
 PAGES = "acpilot_benchmark"
 
@@ -57,6 +56,10 @@ def recorder_settings(name: str, folder: Path) -> Iterator[dict[str, Any]]:
     if name != "obs":
         yield {}
         return
+    if sys.platform == "win32":
+        sys.exit("the OBS of this benchmark is started as Linux does")
+    from obs_studio import ObsStudio
+
     studio = ObsStudio(folder / "obs")
     os.environ.update(studio.environment)
     with studio.running():
