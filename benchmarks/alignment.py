@@ -58,12 +58,13 @@ def recorder_settings(name: str, folder: Path) -> Iterator[dict[str, Any]]:
         return
     if sys.platform == "win32":
         sys.exit("the OBS of this benchmark is started as Linux does")
-    from obs_studio import ObsStudio
+    else:
+        from obs_studio import ObsStudio
 
-    studio = ObsStudio(folder / "obs")
-    os.environ.update(studio.environment)
-    with studio.running():
-        yield {"obs_host": "127.0.0.1", "obs_port": studio.port}
+        studio = ObsStudio(folder / "obs")
+        os.environ.update(studio.environment)
+        with studio.running():
+            yield {"obs_host": "127.0.0.1", "obs_port": studio.port}
 
 
 def main() -> None:
