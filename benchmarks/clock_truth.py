@@ -14,6 +14,7 @@ from typing import Self
 import av
 import mss
 import numpy as np
+from Xlib import X, display
 
 from acpilot.clock import ask_for_punctuality
 from acpilot.practice.clock_strip import decode, strip_height
@@ -32,6 +33,7 @@ class Witness:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
+        _put_on_top(self._title)
         self._thread.start()
         return self
 
@@ -67,6 +69,18 @@ class Witness:
                         self._seen.setdefault(burnt, instant)
         finally:
             window.close()
+
+
+def _put_on_top(title: str) -> None:
+    """Without a window manager the window that came last covers the others: that may be the one of OBS."""
+    window = find_window(title)
+    number = getattr(window, "identifier", None)
+    window.close()
+    if number is not None:
+        connection = display.Display()
+        connection.create_resource_object("window", number).configure(stack_mode=X.Above)
+        connection.sync()
+        connection.close()
 
 
 @dataclass(frozen=True)

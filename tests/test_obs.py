@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -165,6 +166,25 @@ def test_obs_elsewhere_leaves_the_video_there_and_attach_completes_it(
     code, output = acpilot("attach", str(ending.session.folder), str(video), folder=tmp_path)
     assert code == 1
     assert "has its video already" in output
+
+
+def test_the_video_of_an_obs_elsewhere_is_taken_from_a_shared_folder_and_the_users_scene_is_kept(
+    obs: ObsStudio, start_game: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acpilot.video.obs_connection.Address.is_local", property(lambda _: False))
+    game = start_game("--driver", "expert")
+    for name, value in obs.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = RecordSettings(
+        recorder="obs", obs_host="127.0.0.1", obs_port=obs.port, obs_recordings=obs.videos, pages=game.pages,
+        title=game.title, output=tmp_path, duration=4.0, wait=30.0,
+    )  # fmt: skip
+    ending = record(settings, lambda _: None)
+    assert ending.fault is None
+    with av.open(str(ending.session.video_file)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (1280, 720), "the canvas is the user's"
+    assert ending.session.manifest.counts.frames >= 38
 
 
 def test_auto_says_why_it_does_without_obs(start_game: Start, tmp_path: Path) -> None:
