@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from acpilot.clock import NS, now
-from acpilot.recording import record
+from acpilot.recording import Ending, record
 from acpilot.session import Session
 from acpilot.settings import RecordSettings
 from clock_truth import Truth, Witness, truth_of
@@ -34,17 +34,21 @@ def obs(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObsS
         yield studio
 
 
-def record_with_truth(
-    obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object
-) -> tuple[Session, Truth]:
+def record_through(obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object) -> Ending:
     for name, value in obs.environment.items():
         monkeypatch.setenv(name, value)
     values: dict[str, object] = {
         "recorder": "obs", "obs_host": "127.0.0.1", "obs_port": obs.port, "pages": game.pages, "title": game.title,
         "output": folder, "duration": 6.0, "wait": 30.0,
     }  # fmt: skip
+    return record(RecordSettings(**(values | more)), lambda _: None)  # type: ignore[arg-type]
+
+
+def record_with_truth(
+    obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object
+) -> tuple[Session, Truth]:
     with Witness(game.title) as witness:
-        ending = record(RecordSettings(**(values | more)), lambda _: None)  # type: ignore[arg-type]
+        ending = record_through(obs, game, folder, monkeypatch, **more)
     assert ending.fault is None
     return ending.session, truth_of(ending.session, witness)
 
@@ -145,13 +149,7 @@ def test_obs_elsewhere_leaves_the_video_there_and_attach_completes_it(
 ) -> None:
     monkeypatch.setattr("acpilot.video.obs_connection.Address.is_local", property(lambda _: False))
     game = start_game("--driver", "expert")
-    for name, value in obs.environment.items():
-        monkeypatch.setenv(name, value)
-    settings = RecordSettings(
-        recorder="obs", obs_host="127.0.0.1", obs_port=obs.port, pages=game.pages, title=game.title,
-        output=tmp_path, duration=4.0, wait=30.0,
-    )  # fmt: skip
-    ending = record(settings, lambda _: None)
+    ending = record_through(obs, game, tmp_path, monkeypatch, duration=4.0)
     assert ending.fault is not None
     assert "acpilot attach" in str(ending.fault)
     video = Path(ending.session.manifest.recorder["video"])
@@ -173,13 +171,7 @@ def test_the_video_of_an_obs_elsewhere_is_taken_from_a_shared_folder_and_the_use
 ) -> None:
     monkeypatch.setattr("acpilot.video.obs_connection.Address.is_local", property(lambda _: False))
     game = start_game("--driver", "expert")
-    for name, value in obs.environment.items():
-        monkeypatch.setenv(name, value)
-    settings = RecordSettings(
-        recorder="obs", obs_host="127.0.0.1", obs_port=obs.port, obs_recordings=obs.videos, pages=game.pages,
-        title=game.title, output=tmp_path, duration=4.0, wait=30.0,
-    )  # fmt: skip
-    ending = record(settings, lambda _: None)
+    ending = record_through(obs, game, tmp_path, monkeypatch, duration=4.0, obs_recordings=obs.videos)
     assert ending.fault is None
     with av.open(str(ending.session.video_file)) as container:
         stream = container.streams.video[0]

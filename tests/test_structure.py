@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "acpilot"
 
 # Each room knows only the rooms behind it, here in the order of the walk.
 ORDER = (
-    ("errors", "clock", "progress"),
+    ("errors", "clock", "progress", "files", "threads"),
     ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "telemetry"),
     ("video",),
     ("session",),

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from acpilot.errors import AcpilotError
+from acpilot.recording import live_pages
 from acpilot.settings import RecordSettings
 from acpilot.stopping import Stop
-from acpilot.telemetry.shared_memory import PageReader
 from acpilot.video import obs_setup
 from acpilot.video.obs_connection import Connection
-from acpilot.window import find_window
+from acpilot.window import find_window, visible_area
 
 _LEAST_FREE_GB = 2.0
-_FRESH = 0.5
 _MODELS = ("best_save/model.onnx", "best_save/model.ckpt.index")
 
 
@@ -54,24 +53,16 @@ def _guarded(
 
 
 def _pages(settings: RecordSettings) -> str:
-    pages = PageReader.open(settings.pages)
-    if pages is None:
-        bridge = "" if sys.platform == "win32" else " (and simshmbridge before it)"
-        raise AcpilotError(f"Assetto Corsa's memory pages {settings.pages}_* are not there: start the game{bridge}")
-    with pages:
-        if not pages.is_live(_FRESH):
-            raise AcpilotError("the memory pages stand still: the game is paused or in a menu; get on the track")
+    live_pages(settings.pages).close()
     return "the game publishes its physics"
 
 
 def _window(settings: RecordSettings) -> str:
     window = find_window(settings.title)
     try:
-        area = window.client_area()
+        area = visible_area(window)
     finally:
         window.close()
-    if area is None:
-        raise AcpilotError(f"the window {settings.title!r} is minimised: put it on the screen")
     return f"{settings.title!r}, {area.width}x{area.height} at {area.left}, {area.top}"
 
 

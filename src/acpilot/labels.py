@@ -10,6 +10,7 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
 from acpilot.session import Session
+from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import Status
 from acpilot.telemetry.sample import Samples
@@ -152,7 +153,7 @@ def session_labels(
 
 def _refuse_a_wide_bound(session: Session, alignment: Alignment, max_error_ms: float | None) -> None:
     recorded = session.manifest.settings
-    limit = max_error_ms or recorded.get("max_error_ms") or 500 / recorded.get("fps", 10.0)
+    limit = error_limit_ms(max_error_ms or recorded.get("max_error_ms"), recorded.get("fps", 10.0))
     if alignment.error_bound_ms > limit:
         raise AcpilotError(
             f"the labels of {session.folder} could be off by {alignment.error_bound_ms:.1f} ms, more than the "

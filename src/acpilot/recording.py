@@ -16,16 +16,17 @@ import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
+from acpilot.files import copy_atomically, write_atomically
 from acpilot.labels import inputs_csv, session_labels
 from acpilot.progress import Show
-from acpilot.session import Counts, Session, replace, settings_record, write_atomically
+from acpilot.session import Counts, Session, settings_record
 from acpilot.settings import RecordSettings
 from acpilot.stopping import Stop
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import PHYSICS, Status, decode_text
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.video.alignment import checked_against_file
+from acpilot.video.alignment import Alignment, checked_against_file
 from acpilot.video.recorder import Recorder, start_recorder
 from acpilot.window import WindowNotFoundError, find_window
 
@@ -80,21 +81,24 @@ def attach(session: Session, video: Path, show: Show) -> AcpilotError | None:
     if manifest.alignment is None:
         raise AcpilotError(f"{session.folder} has no alignment: the recording ended before its first frame")
     show(f"reading {video} ...")
-    manifest.alignment, frames, repeated = checked_against_file(manifest.alignment, video)
+    frames = _check_video(session, manifest.alignment, video)
     watched = manifest.alignment.verified_frames
     if watched is not None and not frames <= watched + _PADDING_FRAMES:
         raise AcpilotError(f"{video} is not the video of {session.folder}: it holds {frames} frames, not {watched}")
     show(f"copying {video} ...")
-    part = session.video_file.with_suffix(".part")
     try:
-        shutil.copyfile(video, part)
-        replace(part, session.video_file)
+        copy_atomically(video, session.video_file)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise AcpilotError(f"cannot copy {video} into {session.folder}: {error.strerror}") from None
-    manifest.counts.frames, manifest.counts.repeated_frames = frames, repeated
     manifest.problems = [problem for problem in manifest.problems if "acpilot attach" not in problem]
     return _finish(session, _recorded_settings(session), None)
+
+
+def _check_video(session: Session, alignment: Alignment, video: Path) -> int:
+    """Take into the manifest what a finished video says of the alignment and the counts; how many frames it holds."""
+    counts = session.manifest.counts
+    session.manifest.alignment, counts.frames, counts.repeated_frames = checked_against_file(alignment, video)
+    return counts.frames
 
 
 def _recorded_settings(session: Session) -> RecordSettings:
@@ -121,9 +125,7 @@ def _recover(settings: RecordSettings, show: Show) -> list[str]:
         left = Session.open(folder)
         if left.manifest.state == "recording":
             if left.manifest.alignment is not None:
-                left.manifest.alignment, left.manifest.counts.frames, left.manifest.counts.repeated_frames = (
-                    checked_against_file(left.manifest.alignment, left.video_file)
-                )
+                _check_video(left, left.manifest.alignment, left.video_file)
             left.manifest.ended_by = "the recorder was killed; its video was saved by the next run"
             _finish(left, _recorded_settings(left), None)
             left.manifest.state = "partial"
@@ -183,23 +185,35 @@ def report(session: Session) -> Iterator[str]:
     yield from (f"note      {problem}" for problem in manifest.problems)
 
 
+def live_pages(name: str) -> PageReader:
+    """The pages of a game that is being driven.
+
+    Raises:
+        AcpilotError: there is none, or it stands still.
+    """
+    pages = PageReader.open(name)
+    if pages is None:
+        raise AcpilotError(
+            "no game: Assetto Corsa's memory pages are not there. Start the game (on Linux its bridge too) and drive"
+        )
+    if not pages.is_live(_FRESH):
+        pages.close()
+        raise AcpilotError(
+            "the game's memory pages are there but stand still: it is paused or in a menu, or they were left "
+            "behind by a game that has gone. Get on the track"
+        )
+    return pages
+
+
 def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageReader:
     """Wait until the game's pages move and its window is there."""
     deadline = now() + round(settings.wait * NS)
     problem = ""
     while True:
-        pages = PageReader.open(settings.pages)
-        if pages is None:
-            problem = (
-                "no game: Assetto Corsa's memory pages are not there. "
-                "Start the game (on Linux its bridge too) and drive"
-            )
-        elif not pages.is_live(_FRESH):
-            pages.close()
-            problem = (
-                "the game's memory pages are there but stand still: it is paused or in a menu, or they were left "
-                "behind by a game that has gone. Get on the track"
-            )
+        try:
+            pages = live_pages(settings.pages)
+        except AcpilotError as error:
+            problem = str(error)
         else:
             try:
                 if settings.region is not None or (settings.recorder == "obs" and settings.obs_keep_scene):

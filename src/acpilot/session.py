@@ -1,10 +1,7 @@
 """The session folder: its files and its manifest. The only code that knows a file name."""
 
 import json
-import os
 import platform
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
@@ -14,39 +11,13 @@ from typing import Any, Literal
 
 from acpilot import __version__
 from acpilot.errors import AcpilotError
+from acpilot.files import write_atomically
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import Alignment
 
 FORMAT = 1
 """Version of the manifest that this program writes, and the newest that it reads."""
-_REPLACE_TRIES = 10 if sys.platform == "win32" else 1
 _ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow", "websocket-client")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a crash leaves either the old content or the new one."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def replace(source: Path, target: Path) -> None:
-    """Rename over an existing file; on Windows a virus scanner may hold a fresh file for a moment."""
-    for remaining in reversed(range(_REPLACE_TRIES)):
-        try:
-            source.replace(target)
-            return
-        except PermissionError:
-            if not remaining:
-                raise
-            time.sleep(0.05)
 
 
 def environment() -> dict[str, str]:

@@ -24,6 +24,11 @@ def _is_a_plain_name(_: type, value: str) -> None:
         raise ValueError("must be of letters, digits, - and _")
 
 
+def error_limit_ms(max_error_ms: float | None, fps: float) -> float:
+    """By how much, ms, the instant of a labelled frame may be off: what the user set, or half the frame interval."""
+    return max_error_ms or 500 / fps
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings:

@@ -63,6 +63,20 @@ def find_window(title: str) -> Window:
     return window
 
 
+def visible_area(window: Window) -> Area:
+    """The client area of a window that is being recorded.
+
+    Raises:
+        AcpilotError: it is minimised, or gone.
+    """
+    area = window.client_area()
+    if area is None or area.width < 16 or area.height < 16:
+        what = "minimised" if window.exists() else "closed"
+        remedy = "keep it on the screen while recording" if what == "minimised" else "the recording ends with it"
+        raise AcpilotError(f"the game's window {window.title!r} was {what}: {remedy}")
+    return area
+
+
 def choose(title: str, found: list[tuple[str, int, Handle]]) -> tuple[str, Handle]:
     """Of (title, area, handle) the largest one whose title is the one wanted."""
     wanted = title.casefold()

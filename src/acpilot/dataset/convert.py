@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image
 
 from acpilot.errors import AcpilotError
+from acpilot.files import replace, write_atomically
 from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
 from acpilot.progress import Progress
-from acpilot.session import Session, replace, settings_record, write_atomically
+from acpilot.session import Session, settings_record
 from acpilot.settings import ConvertSettings
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import frame_times

@@ -3,7 +3,6 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from acpilot.clock import NS, ask_for_punctuality, now
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, Status
 from acpilot.telemetry.shared_memory import PageReader
+from acpilot.threads import guarded_thread
 
 _BATCH_SECONDS = 0.5
 _BATCH_SAMPLES = 4096
@@ -60,12 +60,8 @@ class Sampler:
         self._pages, self._writer = pages, writer
         self._stop = threading.Event()
         self._batches: queue.SimpleQueue[tuple[np.ndarray, bytes, bytes] | None] = queue.SimpleQueue()
-        self._watching = threading.Thread(
-            target=self._guarded, args=(self._watch,), name="telemetry sampler", daemon=True
-        )
-        self._writing = threading.Thread(
-            target=self._guarded, args=(self._write,), name="telemetry writer", daemon=True
-        )
+        self._watching = guarded_thread(self, self._watch, "telemetry sampler")
+        self._writing = guarded_thread(self, self._write, "telemetry writer")
 
     def start(self) -> None:
         """Start watching."""
@@ -80,12 +76,6 @@ class Sampler:
         self._batches.put(None)
         if self._writing.is_alive():
             self._writing.join()
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whatever ends a thread is the recording's to report
-            self.failure = self.failure or error
 
     def _watch(self) -> None:
         ask_for_punctuality()

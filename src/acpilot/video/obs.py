@@ -9,14 +9,16 @@ from typing import Any
 
 from acpilot.clock import NS, ask_for_punctuality, now, sleep_until
 from acpilot.errors import AcpilotError
+from acpilot.files import copy_atomically
 from acpilot.progress import Show
-from acpilot.settings import RecordSettings
+from acpilot.settings import RecordSettings, error_limit_ms
+from acpilot.threads import guarded_thread
 from acpilot.video import obs_setup
 from acpilot.video.alignment import Alignment, checked_against_file
 from acpilot.video.obs_connection import OUTPUT_EVENTS, Address, Connection, ConnectionLostError, ObsError
 from acpilot.video.obs_setup import Loan, LoanBook
 from acpilot.video.ticks import TickLog
-from acpilot.window import Area, Window, find_window
+from acpilot.window import Area, Window, find_window, visible_area
 
 _RECORD_STATE = "RecordStateChanged"
 _STARTED = "OBS_WEBSOCKET_OUTPUT_STARTED"
@@ -55,15 +57,15 @@ class ObsRecorder:
         self._started_at = self._replied_at = 0
         self._counters_at_start: dict[str, int] = {}
         self._stopped_at: int | None = None
-        self._limit_ms = settings.max_error_ms or 500 / settings.fps
+        self._limit_ms = error_limit_ms(settings.max_error_ms, settings.fps)
         self._alignment: Alignment | None = None
         self._loan: Loan | None = None
         self._lost_since: int | None = None
         self._reconnections = 0
         self._recording = self._stopped_by_obs = False
         self._stopping, self._closing = threading.Event(), threading.Event()
-        self._probing = threading.Thread(target=self._run, args=(self._probe,), name="OBS ticks", daemon=True)
-        self._minding = threading.Thread(target=self._run, args=(self._mind,), name="OBS recording", daemon=True)
+        self._probing = guarded_thread(self, self._probe, "OBS ticks")
+        self._minding = guarded_thread(self, self._mind, "OBS recording")
         self._versions: dict[str, Any] = {}
         self._exit = ExitStack()
 
@@ -80,9 +82,7 @@ class ObsRecorder:
         with Connection(self._address, events=OUTPUT_EVENTS) as obs:
             self._check(obs)
             profile, collection = obs_setup.current(obs)
-            self._loan = Loan(
-                self._settings.obs_host, self._settings.obs_port, profile, collection, str(self._path.resolve())
-            )
+            self._loan = Loan(profile, collection, str(self._path.resolve()))
             book.write(self._loan)
             self._exit.callback(self._give_back, book)
             self._show("setting up OBS ...")
@@ -105,12 +105,9 @@ class ObsRecorder:
         if self._recording:
             self._recording = False
             assert self._loan is not None
-            if self._first_tick is not None:
-                self._alignment = self._final_alignment(self._first_tick)
-            if (
-                _take_video(self._loan, self._path, self._address, self._settings, self._show)
-                and self._alignment is not None
-            ):
+            self._alignment = self.alignment()
+            there = _take_video(self._loan, self._path, self._address, self._settings, self._show)
+            if there and self._alignment is not None:
                 with suppress(AcpilotError):  # a file without frames: whoever makes the labels tells
                     self._show("looking for repeated pictures ...")
                     self._alignment, self.frames, self.repeated = checked_against_file(self._alignment, self._path)
@@ -120,11 +117,8 @@ class ObsRecorder:
         """The instants of the frames recorded so far; None before the first one is counted."""
         if self._alignment is not None or self._first_tick is None:
             return self._alignment
-        return self._log.alignment(self._first_tick, started_at=self._started_at, limit_ms=self._limit_ms)
-
-    def _final_alignment(self, first_tick: int) -> Alignment:
         return self._log.alignment(
-            first_tick, started_at=self._started_at, stopped_at=self._stopped_at, limit_ms=self._limit_ms
+            self._first_tick, started_at=self._started_at, stopped_at=self._stopped_at, limit_ms=self._limit_ms
         )
 
     def report(self) -> dict[str, Any]:
@@ -168,7 +162,7 @@ class ObsRecorder:
             return Area(*self._settings.region)
         window = find_window(self._settings.title)
         try:
-            return _visible_area(window)
+            return visible_area(window)
         finally:
             window.close()
 
@@ -219,12 +213,6 @@ class ObsRecorder:
         )
 
     # The threads
-
-    def _run(self, work: Any) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whatever ends a thread is the recording's to report
-            self.failure = self.failure or error
 
     def _probe(self) -> None:
         ask_for_punctuality()
@@ -307,7 +295,7 @@ class ObsRecorder:
         self.dropped = sum(stats[key] - value for key, value in self._counters_at_start.items())
 
     def _follow(self, obs: Connection, window: Window, area: Area | None) -> Area:
-        found = _visible_area(window)
+        found = visible_area(window)
         if found != area:
             before = int(self._log.grid().tick_at(now()))
             obs_setup.show_area(obs, found)
@@ -416,20 +404,5 @@ def _take_video(loan: Loan, path: Path, address: Address, settings: RecordSettin
     if not shared.is_file():
         return False
     show(f"copying {shared} ...")
-    part = path.with_suffix(".part")
-    shutil.copyfile(shared, part)
-    part.replace(path)
+    copy_atomically(shared, path)
     return True
-
-
-def _visible_area(window: Window) -> Area:
-    """The client area of a window.
-
-    Raises:
-        AcpilotError: it is minimised, or gone.
-    """
-    area = window.client_area()
-    if area is None or area.width < 16 or area.height < 16:
-        what = "minimised" if window.exists() else "closed"
-        raise AcpilotError(f"the game's window {window.title!r} was {what}: keep it on the screen while recording")
-    return area

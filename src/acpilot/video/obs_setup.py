@@ -16,6 +16,7 @@ import filelock
 import platformdirs
 
 from acpilot.errors import AcpilotError
+from acpilot.files import write_atomically
 from acpilot.settings import RecordSettings
 from acpilot.video.obs_connection import Address, Connection, ObsError, RequestRefusedError
 from acpilot.window import Area
@@ -38,8 +39,6 @@ _WINDOW_PROPERTY = {"game_capture": "window", "window_capture": "window", "xcomp
 class Loan:
     """What is to be put back in OBS."""
 
-    host: str
-    port: int
     profile: str
     scene_collection: str
     target: str
@@ -81,12 +80,7 @@ class LoanBook:
 
     def write(self, loan: Loan) -> None:
         """Put a loan on record."""
-        part = self._file.with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(asdict(loan), file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._file)
+        write_atomically(self._file, json.dumps(asdict(loan)))
 
     def close(self) -> None:
         """Strike the loan off: everything is given back."""

@@ -3,7 +3,6 @@
 import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,9 +18,10 @@ from mss.exception import ScreenShotError
 from acpilot.clock import NS, Pacer, now
 from acpilot.errors import AcpilotError
 from acpilot.progress import Show
-from acpilot.settings import RecordSettings
+from acpilot.settings import RecordSettings, error_limit_ms
+from acpilot.threads import guarded_thread
 from acpilot.video.alignment import Alignment, spans
-from acpilot.window import Area, Window, find_window
+from acpilot.window import Area, Window, find_window, visible_area
 
 _QUEUE_FRAMES = 8
 _ROUNDING_MS = 0.5  # of the container's millisecond timestamps
@@ -158,7 +158,7 @@ class ScreenRecorder:
         self._start = 0
         self._grab_ms: list[float] = []
         self._errors_ms: list[float] = []
-        self._limit_ms = settings.max_error_ms or 500 / settings.fps
+        self._limit_ms = error_limit_ms(settings.max_error_ms, settings.fps)
         self._redraws = 0
         self._oldest_ms = 0.0  # how long a picture whose redraw was not seen may have been on the screen
         self._interval_ms: float | None = None
@@ -166,8 +166,8 @@ class ScreenRecorder:
         self._pacer = Pacer(settings.fps)
         self._stop, self._started = threading.Event(), threading.Event()
         self._pictures: queue.Queue[_Grabbed | None] = queue.Queue(_QUEUE_FRAMES)
-        self._grabbing = threading.Thread(target=self._run, args=(self._grab,), name="screen grabber", daemon=True)
-        self._encoding = threading.Thread(target=self._run, args=(self._encode,), name="video encoder", daemon=True)
+        self._grabbing = guarded_thread(self, self._grab, "screen grabber", self._started)
+        self._encoding = guarded_thread(self, self._encode, "video encoder")
 
     @property
     def dropped(self) -> int:
@@ -224,14 +224,6 @@ class ScreenRecorder:
         pace = str(self._pacer.report())
         return {"name": self.name, "encoder": self._settings.encoder, "pace": pace, "resized": self.resized}
 
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - whatever ends a thread is the recording's to report
-            self.failure = self.failure or error
-        finally:
-            self._started.set()
-
     def _grab(self) -> None:
         settings = self._settings
         with ExitStack() as stack:
@@ -279,12 +271,7 @@ class ScreenRecorder:
         if window is None:
             assert self._settings.region is not None
             return Area(*self._settings.region)
-        area = window.client_area()
-        if area is None or area.width < 16 or area.height < 16:
-            what = "minimised" if window.exists() else "closed"
-            remedy = "keep it on the screen while recording" if what == "minimised" else "the recording ends with it"
-            raise AcpilotError(f"the game's window {window.title!r} was {what}: {remedy}")
-        return area
+        return visible_area(window)
 
     def _keep(self, grabbed: _Grabbed) -> None:
         if not self._started.is_set():

@@ -1,0 +1,50 @@
+"""Files that are there whole or not at all, whatever happens while they are written."""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+_REPLACE_TRIES = 10 if sys.platform == "win32" else 1
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a crash leaves either the old content or the new one."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename over an existing file; on Windows a virus scanner may hold a fresh file for a moment."""
+    for remaining in reversed(range(_REPLACE_TRIES)):
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            if not remaining:
+                raise
+            time.sleep(0.05)
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file so that its target is there whole or not at all.
+
+    Raises:
+        OSError: the source cannot be read, or the disk is full.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, part)
+        replace(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
