@@ -140,6 +140,24 @@ def test_obs_killed_keeps_telemetry_and_the_partial_video(obs: ObsStudio, start_
     assert "'Mine' and scenes 'Evening' are back" in output
 
 
+@pytest.mark.parametrize(
+    ("request_", "message"), [("StopRecord", "OBS stopped recording"), ("PauseRecord", "paused in OBS")]
+)
+def test_somebody_who_works_obs_by_hand_ends_the_recording(
+    request_: str, message: str, obs: ObsStudio, start_game: Start, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert")
+    with running(*flags(obs, game), folder=tmp_path, environment=obs.environment) as recorder:
+        wait_for(lambda: seconds_recorded(tmp_path, 4), "four seconds", 60)
+        with Connection(obs.address) as connection:
+            connection.request(request_)
+        output = recorder.communicate(timeout=60)[0]
+    assert recorder.returncode == 1
+    assert message in output.strip().splitlines()[-1]
+    assert session_in(tmp_path).manifest.state == "partial"
+    still_convertible(tmp_path, 30)
+
+
 def test_we_are_killed_and_the_next_run_puts_everything_right(
     obs: ObsStudio, start_game: Start, tmp_path: Path
 ) -> None:

@@ -15,7 +15,14 @@ from acpilot.settings import RecordSettings, error_limit_ms
 from acpilot.threads import guarded_thread
 from acpilot.video import obs_setup
 from acpilot.video.alignment import Alignment, checked_against_file
-from acpilot.video.obs_connection import OUTPUT_EVENTS, Address, Connection, ConnectionLostError, ObsError
+from acpilot.video.obs_connection import (
+    OUTPUT_EVENTS,
+    Address,
+    Connection,
+    ConnectionLostError,
+    ObsError,
+    RecordingEndedError,
+)  # fmt: skip
 from acpilot.video.obs_setup import Loan, LoanBook
 from acpilot.video.ticks import TickLog
 from acpilot.window import Area, Window, find_window, visible_area
@@ -33,6 +40,7 @@ _POLL = 0.137
 _GIVE_UP_AFTER = 20 * NS
 _REFUSED_GIVES_UP_AFTER = 4 * NS
 _LEAST_FREE_MB = 200
+_FOREVER = 1 << 60
 
 
 class ObsRecorder:
@@ -62,7 +70,7 @@ class ObsRecorder:
         self._loan: Loan | None = None
         self._lost_since: int | None = None
         self._reconnections = 0
-        self._recording = self._stopped_by_obs = False
+        self._recording = self._paused = False
         self._stopping, self._closing = threading.Event(), threading.Event()
         self._probing = guarded_thread(self, self._probe, "OBS ticks")
         self._minding = guarded_thread(self, self._mind, "OBS recording")
@@ -117,8 +125,9 @@ class ObsRecorder:
         """The instants of the frames recorded so far; None before the first one is counted."""
         if self._alignment is not None or self._first_tick is None:
             return self._alignment
+        stopped_at = None if self._paused else self._stopped_at
         return self._log.alignment(
-            self._first_tick, started_at=self._started_at, stopped_at=self._stopped_at, limit_ms=self._limit_ms
+            self._first_tick, started_at=self._started_at, stopped_at=stopped_at, limit_ms=self._limit_ms
         )
 
     def report(self) -> dict[str, Any]:
@@ -231,12 +240,14 @@ class ObsRecorder:
         if self._own_scene and self._settings.region is None:
             window = find_window(self._settings.title)
         try:
-            while self._recording and not self._stopped_by_obs:
+            while self._recording:
                 try:
                     with Connection(self._address, events=OUTPUT_EVENTS, timeout=10.0) as obs:
                         self._lost_since = None
                         if self._mind_until_stopped(obs, window):
                             return
+                except RecordingEndedError:
+                    raise
                 except ConnectionLostError as lost:
                     self._bear(lost, _GIVE_UP_AFTER)
                 except ObsError as refused:
@@ -272,10 +283,8 @@ class ObsRecorder:
             if event and event[1] == _RECORD_STATE:
                 if event[2]["outputState"] == _STOPPED:
                     raise self._ended_by_obs(obs)
-                if event[2]["outputState"] == _PAUSED and self.failure is None:
-                    self.failure = ObsError(
-                        "the recording was paused in OBS: frames after a pause have no certain time"
-                    )
+                if event[2]["outputState"] == _PAUSED:
+                    self._end_at_pause(event[0])
             if window is not None:
                 try:
                     area = self._follow(obs, window, area)
@@ -303,12 +312,21 @@ class ObsRecorder:
             self._log.distrust(before - pad, int(self._log.grid().tick_at(now())) + 2)
         return found
 
-    def _ended_by_obs(self, obs: Connection) -> ObsError:
-        self._stopped_by_obs = True
+    def _end_at_pause(self, instant: int) -> None:
+        """Frames after a pause are on no grid that is known, and the file lacks those of the pause."""
+        self._paused = True
+        self._log.distrust(int(self._log.grid().tick_at(instant)) - 2, _FOREVER)
+        self.failure = self.failure or ObsError(
+            "the recording was paused in OBS: frames after a pause have no certain time"
+        )
+
+    def _ended_by_obs(self, obs: Connection) -> RecordingEndedError:
         with suppress(ObsError):
             if obs.request("GetStats")["availableDiskSpace"] < _LEAST_FREE_MB:
-                return ObsError("the disk is full: OBS stopped recording; free some space on the one it records to")
-        return ObsError("OBS stopped recording: somebody pressed its button, or its log says why")
+                return RecordingEndedError(
+                    "the disk is full: OBS stopped recording; free some space on the one it records to"
+                )
+        return RecordingEndedError("OBS stopped recording: somebody pressed its button, or its log says why")
 
     def _stop_recording(self, obs: Connection) -> None:
         grid = self._log.grid()
@@ -404,5 +422,8 @@ def _take_video(loan: Loan, path: Path, address: Address, settings: RecordSettin
     if not shared.is_file():
         return False
     show(f"copying {shared} ...")
-    copy_atomically(shared, path)
+    try:
+        copy_atomically(shared, path)
+    except OSError:
+        return False  # the session says where the video is, and how to complete it
     return True

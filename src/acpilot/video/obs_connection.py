@@ -49,6 +49,10 @@ class RequestRefusedError(ObsError):
         self.code = code
 
 
+class RecordingEndedError(ObsError):
+    """OBS records no more, and was not asked to stop."""
+
+
 @dataclass(frozen=True)
 class Address:
     """Where OBS listens, and its password. The password is left out of every representation."""
