@@ -142,6 +142,8 @@ def test_doctor_names_obs_and_its_remedies(obs: ObsStudio, start_game: Start, tm
     code, output = acpilot(*flags, folder=tmp_path, environment={**obs.environment, "OBS_PASSWORD": "wrong"})
     assert code == 1
     assert "does not take the password" in output
+    output = acpilot(*flags, folder=tmp_path, environment={**obs.environment, "OBS_PASSWORD": ""})[1]
+    assert str(obs.home / "user_config" / "acpilot" / "obs.toml") in output, "the file to write it into"
 
 
 def test_obs_elsewhere_leaves_the_video_there_and_attach_completes_it(

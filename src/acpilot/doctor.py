@@ -37,6 +37,7 @@ def examine(settings: RecordSettings) -> Iterator[Finding]:
     yield from _guarded("game pages", lambda: _pages(settings))
     yield from _guarded("window", lambda: _window(settings))
     yield from _guarded("OBS", lambda: _obs(settings), "note" if settings.recorder == "auto" else "fault")
+    yield from _guarded("password", _password, "note")
     yield from _guarded("disk", lambda: _disk(settings))
     yield from _guarded("stop key", _stop_key)
     yield from _guarded("gamepad", _gamepad, "note")
@@ -81,8 +82,17 @@ def _obs(settings: RecordSettings) -> str:
     return (
         f"{version['obsVersion']} at {address}, obs-websocket {version['obsWebSocketVersion']}, protocol "
         f"{version['rpcVersion']}, password accepted, {free:.0f} GB free; profile {profile!r}, scenes {collection!r}; "
-        f"encoder for recordings: {settings.obs_encoder}; password file: {obs_setup.password_file()}"
+        f"encoder for recordings: {settings.obs_encoder}"
     )
+
+
+def _password() -> str:
+    if not obs_setup.find_password():
+        raise AcpilotError(
+            "none is set for OBS: set OBS_PASSWORD in the environment, or write one line, "
+            f'password = "...", into {obs_setup.password_file()}'
+        )
+    return "set for OBS (in the environment or in its file)"
 
 
 def _disk(settings: RecordSettings) -> str:
