@@ -17,6 +17,7 @@ ORDER = (
     ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "telemetry"),
     ("video",),
     ("session",),
+    ("marks", "original"),
     ("labels",),
     ("recording",),
     ("doctor",),

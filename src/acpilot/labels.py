@@ -2,13 +2,15 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
+from acpilot.marks import marked, read_marks
+from acpilot.original import Inputs, read_inputs
 from acpilot.session import Session
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
@@ -52,6 +54,8 @@ class Labels:
     """There is telemetry on both sides of the instant, and the game was live."""
     trusted: np.ndarray
     """The instant is certain, and the picture new."""
+    excluded: np.ndarray
+    """Marked as not to be learnt from."""
 
     @property
     def unknown(self) -> np.ndarray:
@@ -62,13 +66,14 @@ class Labels:
     @property
     def distrusted(self) -> np.ndarray:
         """Frames of a drive that would have a label if only their instant were certain, bool."""
-        left_out: np.ndarray = self.known & ~self.trusted
+        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded
         return left_out
 
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
-        """Which frames are labelled, bool: the known and trusted ones, and those of pauses when asked for."""
-        chosen: np.ndarray = self.known & self.trusted
-        return chosen | self.paused if keep_paused else chosen
+        """Which frames are labelled, bool: known, trusted and not marked; those of pauses when asked for."""
+        drive = self.known & self.trusted
+        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded
+        return chosen
 
 
 def label_frames(
@@ -112,6 +117,48 @@ def label_frames(
         paused=paused,
         known=known,
         trusted=np.ones(len(instants), bool) if trusted is None else trusted,
+        excluded=np.zeros(len(instants), bool),
+    )
+
+
+def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int) -> Labels:
+    """Label the frames of the original tool's sessions: frame n belongs to the row that names it.
+
+    Args:
+        inputs: the rows; a row's time is taken for the instant of its frame.
+        steering: how the published steering becomes −1..1.
+        frames: how many the video holds; a frame without a row is unknown.
+        correction: ns added to all instants; with 0 a label is its row, otherwise interpolated between rows.
+    """
+    frame = np.arange(frames)
+    row = np.searchsorted(inputs.frame, frame)
+    known = np.isin(frame, inputs.frame)
+    timestamp = np.interp(frame, inputs.frame, inputs.timestamp)
+    wanted = timestamp + correction / NS
+    known &= (wanted >= inputs.timestamp[0]) & (wanted <= inputs.timestamp[-1])
+    before = np.clip(np.searchsorted(inputs.timestamp, wanted, side="right") - 1, 0, len(inputs.frame) - 1)
+    if not correction:  # rows may share a time
+        before = np.minimum(row, len(inputs.frame) - 1)
+
+    def at(values: np.ndarray) -> np.ndarray:
+        taken: np.ndarray = np.interp(wanted, inputs.timestamp, values) if correction else values[before]
+        return taken
+
+    return Labels(
+        frame=frame,
+        instant=np.round(wanted * NS).astype(np.int64),
+        timestamp=wanted,
+        steering=at(steering.normalized(inputs.steering)),
+        throttle=at(inputs.throttle),
+        brake=at(inputs.brake),
+        speed_kmh=at(inputs.speed_kmh),
+        gear=inputs.gear[before],
+        normalized_position=np.zeros(frames),
+        lap=np.zeros(frames, np.int64),
+        paused=np.zeros(frames, bool),
+        known=known,
+        trusted=np.ones(frames, bool),
+        excluded=np.zeros(frames, bool),
     )
 
 
@@ -130,6 +177,23 @@ def session_labels(
     Raises:
         AcpilotError: video, telemetry or alignment are missing or damaged, or the error bound is too wide.
     """
+    labels, steering = (_original_labels if session.is_original else _recorded_labels)(
+        session, unit, lock_degrees, max_error_ms
+    )
+    return replace(labels, excluded=marked(read_marks(session), labels.timestamp)), steering
+
+
+def _original_labels(
+    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, _: float | None
+) -> tuple[Labels, Steering]:
+    inputs = read_inputs(session.inputs_file)
+    steering = _steering_of_rows(session, inputs, unit, lock_degrees)
+    return label_rows(inputs, steering, len(frame_times(session.video_file)), session.correction), steering
+
+
+def _recorded_labels(
+    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, max_error_ms: float | None
+) -> tuple[Labels, Steering]:
     alignment: Alignment | None = session.manifest.alignment
     if alignment is None:
         raise AcpilotError(
@@ -144,11 +208,26 @@ def session_labels(
     times = frame_times(session.video_file)
     _refuse_a_wide_bound(session, alignment, max_error_ms)
     samples = read_telemetry(session.telemetry_file)
-    steering = session.manifest.steering
-    if steering is None or unit != "auto" or lock_degrees is not None:
-        steering = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
-    instants, trusted = alignment.instants(times), alignment.trusted(times)
-    return label_frames(samples, steering, instants, session.manifest.start, trusted), steering
+    recorded = session.manifest.steering
+    if recorded is None or unit != "auto" or lock_degrees is not None:
+        recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
+    instants, trusted = alignment.instants(times) + session.correction, alignment.trusted(times)
+    return label_frames(samples, recorded, instants, session.manifest.start, trusted), recorded
+
+
+def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["auto"], lock: float | None) -> Steering:
+    """The original tool's rows hold no path to find the unit from: only a ratio is taken without being told."""
+    largest = float(np.abs(inputs.steering).max())
+    if unit == "auto" or unit == "ratio":  # noqa: PLR1714 - mypy follows this one
+        if largest > 1.05:
+            raise AcpilotError(
+                f"the steering in {session.inputs_file} reaches {largest:g}, so it is no ratio −1..1: say what it is "
+                "with --steering-unit degrees (or radians) and --steering-lock"
+            )
+        return Steering("ratio", 1, "assumed" if unit == "auto" else "given", 1.0, largest, None, None)
+    if lock is not None and unit == "radians":
+        lock = float(np.radians(lock))
+    return Steering(unit, 1, "given", lock, largest, None, None)
 
 
 def _refuse_a_wide_bound(session: Session, alignment: Alignment, max_error_ms: float | None) -> None:

@@ -50,8 +50,9 @@ class Counts:
 class Manifest:
     """``session.json``."""
 
-    state: Literal["recording", "complete", "partial"] = "recording"
-    """``recording`` in a folder that nobody writes to any more means that the recorder was killed."""
+    state: Literal["recording", "complete", "partial", "original"] = "recording"
+    """``recording`` in a folder that nobody writes to any more means that the recorder was killed; ``original`` is a
+    folder of the original tool, which has no manifest."""
     created: str = ""
     """Wall time at the start, ISO 8601 with the offset from UTC: the only wall time of a session."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -114,6 +115,9 @@ class Session:
         self.conversion_file = folder / "processed_data.json"
         self.contact_sheet_file = folder / "contact_sheet.png"
         self.debug_file = folder / "debug.log"
+        self.marks_file = folder / "marks.json"
+        self.lag_file = folder / "lag.json"
+        self.report_file = folder / "report.html"
         self.manifest = Manifest()
 
     @classmethod
@@ -158,11 +162,36 @@ class Session:
         try:
             text = session.manifest_file.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise AcpilotError(f"{folder} is not a session folder: it has no {session.manifest_file.name}") from None
+            if session.inputs_file.exists() and session.video_file.exists():
+                session.manifest.state = "original"
+                return session
+            raise AcpilotError(
+                f"{folder} is not a session folder: it has no {session.manifest_file.name}, nor "
+                f"{session.inputs_file.name} and {session.video_file.name} as the original tool wrote them"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise AcpilotError(f"{session.manifest_file} cannot be read: {error}") from None
         session.manifest = Manifest.from_json(text, session.manifest_file)
         return session
+
+    @property
+    def is_original(self) -> bool:
+        """Whether the original tool made it: frame n belongs to row n of ``inputs.csv``, and nothing proves it."""
+        return self.manifest.state == "original"
+
+    @property
+    def correction(self) -> int:
+        """Nanoseconds that ``acpilot lag --fix`` adds to the instants of all frames; 0 without a fix.
+
+        Raises:
+            AcpilotError: the file is damaged.
+        """
+        try:
+            return round(1e6 * float(json.loads(self.lag_file.read_text(encoding="utf-8"))["correction_ms"]))
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError, TypeError, KeyError):
+            raise AcpilotError(f"{self.lag_file} is damaged: run 'acpilot lag --fix {self.folder}' again") from None
 
     def save(self) -> None:
         """Write the manifest.

@@ -115,7 +115,7 @@ def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering
         "alignment": asdict(alignment) if alignment else None,
         "frames": len(labels.frame),
         "video_bytes": session.video_file.stat().st_size,
-        "telemetry_bytes": session.telemetry_file.stat().st_size,
+        "telemetry_bytes": (session.inputs_file if session.is_original else session.telemetry_file).stat().st_size,
     }
 
 
