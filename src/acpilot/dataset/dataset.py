@@ -28,7 +28,7 @@ class Dataset:
         self.table_file = folder / "complete_dataset.csv"
         self.card_file = folder / "README.md"
         self.images_folder = folder / "images"
-        self.report_file = folder / "report.html"
+        self.report_file = folder / "dataset_report.html"
         self.record: dict[str, Any] = {"format": FORMAT, "sessions": {}}
         """``dataset.json``. ``sessions``: name → folder (of the session), car, track, fps, error_bound_ms, …"""
 
