@@ -264,3 +264,76 @@ def test_a_video_with_b_frames_and_a_late_start_is_read_by_its_times(session: Se
         assert float(row["speed"]) == pytest.approx(time / 1000, abs=2e-3)
         with Image.open(session.images_folder / row["image_name"]) as picture:
             assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=1.5)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+@pytest.mark.parametrize("matrix", ["ITU601", "ITU709"])
+@pytest.mark.parametrize("flags", [(), ("--size", "161", "91"), ("--format", "png")], ids=["jpg", "resized", "png"])
+def test_colours_are_right_whatever_the_tags_of_the_video(
+    session: Session, matrix: str, flags: tuple[str, ...], *, full: bool
+) -> None:
+    with av.open(str(session.video_file), "w", format="matroska") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1", "g": "20"})
+        stream.width, stream.height, stream.pix_fmt = 322, 182, "yuv420p"
+        stream.codec_context.colorspace = 1 if matrix == "ITU709" else 6
+        stream.codec_context.color_range = 2 if full else 1
+        for i in range(FRAMES):
+            picture = np.full((182, 322, 3), COLOURS[i % len(COLOURS)], np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=matrix, dst_color_range="JPEG" if full else "MPEG"
+            )
+            frame.pts, frame.time_base = 100 * i, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    code, output = convert(session, *flags)
+    assert code == 0, output
+    for row in rows_of(session):
+        with Image.open(session.images_folder / row["image_name"]) as picture:
+            seen = np.asarray(picture)[45, 80].astype(int)
+        assert np.abs(seen - COLOURS[int(row["frame"]) % len(COLOURS)]).max() <= 4, row
+
+
+def test_pictures_are_cropped_resized_and_of_the_asked_format(session: Session) -> None:
+    code, output = convert(session, "--crop", "10", "20", "200", "100", "--size", "100", "50", "--format", "webp")
+    assert code == 0, output
+    rows = rows_of(session)
+    assert len(rows) == FRAMES
+    for row in rows:
+        with Image.open(session.images_folder / row["image_name"]) as picture:
+            assert (picture.size, picture.format) == ((100, 50), "WEBP")
+            assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=2)
+
+
+def test_a_crop_outside_the_picture(session: Session) -> None:
+    assert "reaches outside the picture of 322 × 182" in one_line(*convert(session, "--crop", "300", "0", "50", "50"))
+
+
+def test_a_lower_rate_takes_the_frames_nearest_to_its_instants(session: Session) -> None:
+    assert convert(session, "--fps", "2.5")[0] == 0
+    rows = rows_of(session)
+    assert len(rows) == round(FRAMES * 0.1 * 2.5)
+    assert np.diff([float(row["timestamp"]) for row in rows]) == pytest.approx(0.4, abs=0.11)
+    assert "more than the video's" in one_line(*convert(session, "--fps", "30"))
+
+
+def test_a_video_of_many_stretches_gives_each_frame_its_number(session: Session) -> None:
+    """Open and closed groups of pictures, B-frames, frames left out, and uneven times."""
+    times = np.cumsum(np.resize([40, 100, 260, 100, 0], FRAMES) + 1) + 700
+    with av.open(str(session.video_file), "w", format="matroska") as container:
+        options = {"crf": "4", "bf": "3", "g": "7", "x264-params": "open-gop=1:scenecut=0"}
+        stream = container.add_stream("libx264", rate=10, options=options)
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.width, stream.height, stream.pix_fmt = 322, 182, "yuv420p"
+        for i, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((182, 322, 3), gray_of(i), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = int(time), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    code, output = convert(session)
+    assert code == 0, output
+    rows = rows_of(session)
+    assert [int(row["frame"]) for row in rows] == [*range(int((times < 8000).sum()))]
+    for row, time in zip(rows, times, strict=False):
+        assert float(row["speed"]) == pytest.approx(time / 1000, abs=2e-3)
+        with Image.open(session.images_folder / row["image_name"]) as picture:
+            assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=1.5)

@@ -201,13 +201,13 @@ class Session:
         """
         write_atomically(self.manifest_file, self.manifest.to_json())
 
-    def image_name(self, frame: int) -> str:
-        """File name of a frame's image."""
-        return f"frame_{frame:06d}.jpg"
+    def image_name(self, frame: int, kind: str = "jpg") -> str:
+        """File name of a frame's image; ``kind`` is jpg, png or webp."""
+        return f"frame_{frame:06d}.{kind}"
 
     def images(self) -> Iterator[Path]:
         """The images of frames that are there, also half-written ones; other files in their folder are the user's."""
-        for pattern in ("frame_*.jpg", "frame_*.part"):
+        for pattern in ("frame_*.jpg", "frame_*.png", "frame_*.webp", "frame_*.part"):
             yield from self.images_folder.glob(pattern)
 
     def sizes(self) -> Iterator[tuple[Path, int]]:

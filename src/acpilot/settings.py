@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
+ImagePixels = Annotated[int, Parameter(validator=Number(gte=8, lte=8192))]
 DEFAULT_PAGES = "acpmf"
 """Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
 SESSIONS_FOLDER = Path("ac_telemetry_data")
@@ -87,8 +88,16 @@ class RecordSettings:
 class ConvertSettings:
     """How a session becomes images and labels."""
 
+    format: Literal["jpg", "png", "webp"] = "jpg"
+    """Format of the images: jpg is quick, png loses nothing, webp is small and slow."""
     quality: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 95
-    """JPEG quality of the images, 1 to 100."""
+    """Quality of jpg and webp, 1 to 100."""
+    crop: Annotated[tuple[int, int, int, int] | None, Parameter(negative="")] = None
+    """Keep this part of the picture: LEFT TOP WIDTH HEIGHT, pixels of the video."""
+    size: Annotated[tuple[ImagePixels, ImagePixels] | None, Parameter(negative="")] = None
+    """Resize to WIDTH HEIGHT, pixels, after the crop."""
+    fps: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Take fewer frames: those nearest to so many instants a second; without it, all."""
     keep_paused: bool = False
     """Label the frames of paused spells too."""
     max_error_ms: Annotated[float | None, Parameter(validator=Number(gt=0))] = None

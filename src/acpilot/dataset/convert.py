@@ -3,29 +3,28 @@
 import csv
 import io
 import json
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from PIL import Image
 
+from acpilot.dataset.images import image_encoder
 from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
 from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
+from acpilot.marks import read_marks
+from acpilot.original import read_inputs
 from acpilot.progress import Progress
 from acpilot.session import Session, settings_record
 from acpilot.settings import ConvertSettings
 from acpilot.telemetry.steering import Steering
-from acpilot.video.alignment import frame_times
+from acpilot.video.decoding import decode
 
-_WORKERS = 2
-_PENDING = 16  # pictures waiting for a worker: bounds the memory
+_IMAGES_VERSION = 2
+"""Counts changes to how images are made, so that datasets made before are made anew."""
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "frame", "timestamp", "normalized_position", "lap",
 )  # fmt: skip
@@ -48,15 +47,21 @@ class Conversion:
     """What the user should know."""
 
 
-def convert(session: Session, settings: ConvertSettings, progress: Progress) -> Conversion:
+def convert(session: Session, settings: ConvertSettings, progress: Progress, threads: int | None = None) -> Conversion:
     """Convert a session; images that an earlier, interrupted run with the same settings wrote are kept.
+
+    Args:
+        session: of this tool, or of the original one.
+        settings: how to convert.
+        progress: told after each image.
+        threads: how many decode and encode; as many as there are processors when not given.
 
     Raises:
         AcpilotError: the session lacks what a conversion needs, or the disk is full.
     """
     labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, settings.max_error_ms)
     try:
-        return _convert(session, settings, labels, steering, progress)
+        return _convert(session, settings, labels, steering, progress=progress, threads=threads)
     except OSError as error:
         raise AcpilotError(
             f"cannot write to {session.folder}: {error.strerror or error}; free some space, close the programs that "
@@ -64,38 +69,70 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress) -> 
         ) from None
 
 
-def _convert(
-    session: Session, settings: ConvertSettings, labels: Labels, steering: Steering, progress: Progress
+def _convert(  # noqa: PLR0913
+    session: Session,
+    settings: ConvertSettings,
+    labels: Labels,
+    steering: Steering,
+    *,
+    progress: Progress,
+    threads: int | None,
 ) -> Conversion:
-    frames = np.flatnonzero(labels.chosen(keep_paused=settings.keep_paused))
+    chosen = labels.chosen(keep_paused=settings.keep_paused)
+    frames = np.flatnonzero(chosen & _at_rate(labels.instant, settings.fps))
     if not len(frames):
         raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(labels)}")
-    stamp = json.dumps(_stamp(session, settings, labels, steering), indent=2, sort_keys=True) + "\n"
-    names = {int(frame): session.images_folder / session.image_name(int(frame)) for frame in frames}
-    same = _read(session.conversion_file) == stamp
-    if not same:  # other settings, or a session that has grown: begin anew
+    names = {int(frame): session.images_folder / session.image_name(int(frame), settings.format) for frame in frames}
+    stamp = _stamp(session, settings, labels, steering)
+    before = _read_stamp(session)
+    same = before == stamp
+    if not same:  # other settings, marks, or a session that has grown
         session.labels_file.unlink(missing_ok=True)
         session.conversion_file.unlink(missing_ok=True)
         session.images_folder.mkdir(exist_ok=True)
-        for image in session.images():
+        kept = set(names.values()) if before.get("images") == stamp["images"] else set()
+        for image in set(session.images()) - kept:
             image.unlink()
-        session.inputs_file.unlink(missing_ok=True)
-        write_atomically(session.conversion_file, stamp)
+        if not session.is_original:
+            session.inputs_file.unlink(missing_ok=True)
+        write_atomically(session.conversion_file, json.dumps(stamp, indent=2, sort_keys=True) + "\n")
     if not session.inputs_file.exists():
         write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
-    there = {frame for frame, path in names.items() if path.exists()}
-    notes = tuple(_notes(session, labels, settings))
-    written = 0
-    if not (same and session.labels_file.exists() and len(there) == len(frames)):
-        missing = {frame: path for frame, path in names.items() if frame not in there}
-        written = _write_images(session.video_file, missing, settings.quality, progress, len(frames))
-        frames = np.array([frame for frame in names if names[frame].exists()], np.int64)
-        if not len(frames):
-            raise AcpilotError(f"{session.video_file} is damaged: none of its pictures can be decoded")
-        write_atomically(session.labels_file, _labels_csv(session, labels, frames))
-    left_out = len(labels.frame) - len(names)
-    lost = max(session.manifest.counts.frames, len(labels.frame)) - left_out - len(frames)
-    return Conversion(len(frames), written, left_out, lost, notes)
+    missing = {frame: path for frame, path in names.items() if not path.exists()}
+    if missing:
+        _write_images(session, settings, missing, progress, threads)
+    there = np.array([frame for frame in names if frame not in missing or names[frame].exists()], np.int64)
+    if not len(there):
+        raise AcpilotError(f"{session.video_file} is damaged: none of its pictures can be decoded")
+    written = len(there) - (len(names) - len(missing))
+    if written or not session.labels_file.exists():
+        write_atomically(session.labels_file, _labels_csv(labels, there, names))
+    left_out = len(labels.frame) - int(chosen.sum())
+    unread = len(names) - len(there)
+    lost = max(session.manifest.counts.frames - len(labels.frame), 0) + unread
+    return Conversion(len(there), written, left_out, lost, tuple(_notes(session, labels, settings)))
+
+
+def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:
+    """Which frames to take for so many a second, bool (n,): those nearest to evenly spaced instants."""
+    taken = np.ones(len(instants), bool)
+    if fps is None or len(instants) < 2:
+        return taken
+    seconds = (instants - instants[0]) / 1e9
+    rate = 1 / float(np.median(np.diff(seconds)))
+    if fps > 1.05 * rate:
+        raise AcpilotError(
+            f"--fps {fps:g} is more than the video's {rate:.3g} frames a second: pictures cannot be made up"
+        )
+    due = np.arange(0, seconds[-1] + 1e-6, 1 / fps)
+    if fps > 0.95 * rate:
+        return taken
+    after = np.clip(np.searchsorted(seconds, due), 1, len(seconds) - 1)
+    nearest = after - (due - seconds[after - 1] <= seconds[after] - due)
+    close = np.abs(seconds[nearest] - due) <= 0.5 / fps  # in a gap of the video there is none
+    taken[:] = False
+    taken[nearest[close]] = True
+    return taken
 
 
 def _why_none(labels: Labels) -> str:
@@ -105,95 +142,81 @@ def _why_none(labels: Labels) -> str:
 
 
 def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering: Steering) -> dict[str, Any]:
-    """What decides the result of a conversion: the same stamp means the same dataset."""
+    """What decides the result of a conversion: the same stamp means the same dataset.
+
+    Images depend on less than labels do: marks and a corrected lag leave them as they are.
+    """
     alignment = session.manifest.alignment
-    return {
-        "labels_version": LABELS_VERSION,
-        "settings": settings_record(settings),
-        "start": session.manifest.start,
-        "steering": asdict(steering),
-        "alignment": asdict(alignment) if alignment else None,
-        "frames": len(labels.frame),
-        "video_bytes": session.video_file.stat().st_size,
-        "telemetry_bytes": (session.inputs_file if session.is_original else session.telemetry_file).stat().st_size,
+    record = settings_record(settings)
+    images = {name: record.pop(name) for name in ("format", "quality", "crop", "size")}
+    stamp = {
+        "images": {"version": _IMAGES_VERSION, "video_bytes": session.video_file.stat().st_size, **images},
+        "labels": {
+            "version": LABELS_VERSION,
+            "settings": record,
+            "start": session.manifest.start,
+            "steering": asdict(steering),
+            "alignment": asdict(alignment) if alignment else None,
+            "correction": session.correction,
+            "marks": [asdict(mark) for mark in read_marks(session)],
+            "frames": len(labels.frame),
+            "telemetry_bytes": (session.inputs_file if session.is_original else session.telemetry_file).stat().st_size,
+        },
     }
+    plain: dict[str, Any] = json.loads(json.dumps(stamp))  # as it comes back from the file: lists for tuples
+    return plain
+
+
+def _read_stamp(session: Session) -> dict[str, Any]:
+    try:
+        stamp = json.loads(session.conversion_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
 
 
 def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Iterator[str]:
     if session.manifest.state == "recording":
         yield "the recording was cut short: converted what there is of it"
+    if session.is_original:
+        yield (
+            "a session of the original tool: frame n is taken to belong to row n, which nothing proves; on a real OBS "
+            "such labels were off by more than a second"
+        )
+        yield from read_inputs(session.inputs_file).notes
     yield from session.manifest.problems
     paused, unknown = int(labels.paused.sum()), int(labels.unknown.sum())
     if paused and not settings.keep_paused:
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
     if distrusted := int(labels.distrusted.sum()):
         yield f"{distrusted} frames left out because their instant is not certain, or their picture only repeated"
+    if excluded := int(labels.excluded.sum()):
+        yield f"{excluded} marked frames left out (acpilot mark shows the marks)"
     if unknown:
         yield f"{unknown} frames without telemetry around them left out"
 
 
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
+def _write_images(
+    session: Session, settings: ConvertSettings, wanted: dict[int, Path], progress: Progress, threads: int | None
+) -> None:
+    encode = image_encoder(settings)
+
+    def write(number: int, frame: av.VideoFrame) -> None:
+        part = wanted[number].with_suffix(".part")
+        part.write_bytes(encode(frame))
+        replace(part, wanted[number])
+
+    decode(session.video_file, wanted, write, progress, threads)
 
 
-def _write_images(video: Path, wanted: dict[int, Path], quality: int, progress: Progress, total: int) -> int:
-    """Decode a video from front to back and write the wanted frames as JPEG; how many were written."""
-    pending: deque[Future[None]] = deque()
-    done = total - len(wanted)
-    written = 0
-    progress(done, total)
-    with ThreadPoolExecutor(_WORKERS) as workers:
-        try:
-            for number, frame in _decode(video):
-                path = wanted.get(number)
-                if path is None:
-                    continue
-                # PyAV converts by the stream's own colour tags; JPEG's encoder wants plain RGB.
-                picture = frame.to_ndarray(format="rgb24")
-                pending.append(workers.submit(_save, picture, path, quality))
-                if len(pending) >= _PENDING:
-                    pending.popleft().result()
-                written += 1
-                progress(done + written, total)
-            while pending:
-                pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
-    return written
-
-
-def _decode(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Frames with their number in display order, as far as they can be decoded."""
-    numbers = {round(time * 1e6): number for number, time in enumerate(frame_times(video))}
-    with av.open(str(video)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        with suppress(av.FFmpegError):  # cut short by a crash
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:
-                    continue  # damaged: what comes after may be whole
-                for frame in frames:
-                    if frame.time is not None and (number := numbers.get(round(frame.time * 1e6))) is not None:
-                        yield number, frame
-
-
-def _save(picture: np.ndarray, path: Path, quality: int) -> None:
-    part = path.with_suffix(".part")
-    Image.fromarray(picture).save(part, "JPEG", quality=quality)
-    replace(part, path)
-
-
-def _labels_csv(session: Session, labels: Labels, frames: np.ndarray) -> str:
+def _labels_csv(labels: Labels, frames: np.ndarray, names: dict[int, Path]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for i in frames:
         writer.writerow(
             [
-                session.image_name(i),
+                names[int(i)].name,
                 f"{labels.steering[i]:.6f}",
                 f"{labels.throttle[i]:.6f}",
                 f"{labels.brake[i]:.6f}",
