@@ -14,7 +14,7 @@ from rich.console import Console
 from acpilot import __version__
 from acpilot.errors import AcpilotError
 from acpilot.progress import progress_bar, status_line
-from acpilot.settings import ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
+from acpilot.settings import CombineSettings, ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
 
 app = App(
     name="acpilot",
@@ -130,6 +130,30 @@ def _convert_session(folder: Path, settings: ConvertSettings) -> None:
         raise AcpilotError(
             f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
         )
+
+
+@app.command
+def combine(
+    sessions: Annotated[list[Path], Parameter(negative="")], /, settings: CombineSettings = CombineSettings()
+) -> None:
+    """Make one dataset of converted sessions: complete_dataset.csv, images, splits, weights and a dataset card.
+
+    Run it again with more sessions to add them; those that are there are left as they are.
+
+    Args:
+        sessions: Session folders that acpilot convert has converted.
+        settings: How to combine.
+    """
+    from acpilot.dataset.combine import combine as combine_sessions
+    from acpilot.session import Session
+
+    with progress_bar(console, settings.out.name) as progress:
+        result = combine_sessions([Session.open(folder) for folder in sessions], settings, progress)
+    say(f"{settings.out}: {', '.join(f'{rows} {split}' for split, rows in sorted(result.rows.items()))} rows")
+    say(f"new       {', '.join(result.added) or 'nothing: all sessions were there'}")
+    if "validation" not in result.rows:
+        say("note  nothing is held out for validation: there is only one group of frames; add a session or a lap")
+    say(f"read      {result.dataset.card_file}")
 
 
 @app.command

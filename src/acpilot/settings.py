@@ -108,6 +108,24 @@ class ConvertSettings:
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
 
 
+Share = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CombineSettings:
+    """How sessions become one dataset."""
+
+    out: Path = Path("dataset")
+    """Folder of the dataset; if there is one already, the sessions are added to it."""
+    split_by: Literal["session", "lap"] | None = None
+    """What is never divided between splits; without it lap, or what the dataset was made with."""
+    validation: Share | None = None
+    """Share of the rows that is held out for validation; without it 0.15."""
+    test: Share | None = None
+    """Share of the rows that is held out for a last test; without it none."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class PracticeSettings:

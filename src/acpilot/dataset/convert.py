@@ -84,7 +84,7 @@ def _convert(  # noqa: PLR0913
         raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(labels)}")
     names = {int(frame): session.images_folder / session.image_name(int(frame), settings.format) for frame in frames}
     stamp = _stamp(session, settings, labels, steering)
-    before = _read_stamp(session)
+    before = read_stamp(session)
     same = before == stamp
     if not same:  # other settings, marks, or a session that has grown
         session.labels_file.unlink(missing_ok=True)
@@ -167,7 +167,8 @@ def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering
     return plain
 
 
-def _read_stamp(session: Session) -> dict[str, Any]:
+def read_stamp(session: Session) -> dict[str, Any]:
+    """What the session's conversion was made with, ``images`` and ``labels``; empty when it was not converted."""
     try:
         stamp = json.loads(session.conversion_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,0 +1,233 @@
+"""Sessions → one dataset: a table, images, splits, weights, provenance and a card."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acpilot import __version__
+from acpilot.dataset.convert import read_stamp
+from acpilot.dataset.dataset import COLUMNS, FORMAT, Dataset
+from acpilot.dataset.dataset_card import dataset_card
+from acpilot.errors import AcpilotError
+from acpilot.files import write_atomically
+from acpilot.marks import read_marks
+from acpilot.progress import Progress
+from acpilot.session import Session
+from acpilot.settings import CombineSettings
+
+_BIN = 0.05  # of steering: frames as rare as each other
+_DEFAULTS: dict[str, Any] = {"split_by": "lap", "validation": 0.15, "test": 0.0}
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What a combination made."""
+
+    dataset: Dataset
+    added: tuple[str, ...]
+    """Names of the sessions that are new, or that were converted anew since."""
+    rows: dict[str, int]
+    """Rows of each split."""
+
+
+def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Progress) -> Combination:
+    """Make a dataset of converted sessions, or add some to one; sessions that it holds unchanged are left as they are.
+
+    Args:
+        sessions: converted ones.
+        settings: where to, and how to split.
+        progress: told after each image.
+
+    Raises:
+        AcpilotError: a session is not converted, or has been marked since; two have one name; the settings are not
+            those of the dataset; or the disk is full.
+    """
+    dataset = Dataset.open(settings.out) if Dataset.is_one(settings.out) else Dataset(settings.out)
+    dataset.record["settings"] = _agreed(dataset, settings)
+    known: dict[str, dict[str, Any]] = dataset.record["sessions"]
+    new: dict[str, dict[str, Any]] = {}
+    for session in sessions:
+        entry = _entry(session)
+        name = session.folder.resolve().name
+        other = new.get(name, known.get(name))
+        if other is not None and other["folder"] != entry["folder"]:
+            raise AcpilotError(
+                f"two sessions are named {name}: {other['folder']} and {entry['folder']}; rename one of the folders"
+            )
+        if known.get(name) != entry:
+            new[name] = entry
+    rows = _rows_there(dataset)
+    try:
+        _add_images(dataset, new, progress)
+        for name, entry in new.items():
+            rows[name] = _rows_of(Session(Path(entry["folder"])), name)
+            known[name] = entry
+        dataset.record["sessions"] = dict(sorted(known.items()))
+        table = [row for name in dataset.record["sessions"] for row in rows[name]]
+        _split(table, dataset.record["settings"])
+        _weigh(table)
+        write_atomically(dataset.table_file, _csv(table))
+        write_atomically(dataset.card_file, dataset_card(dataset.record, table))
+        write_atomically(dataset.record_file, json.dumps({**dataset.record, "format": FORMAT}, indent=2) + "\n")
+    except OSError as error:
+        raise AcpilotError(
+            f"cannot write to {dataset.folder}: {error.strerror or error}; free some space and run the same command "
+            "again"
+        ) from None
+    splits, counts = np.unique([row["split"] for row in table], return_counts=True)
+    return Combination(dataset, tuple(new), dict(zip(splits.tolist(), counts.tolist(), strict=True)))
+
+
+def _agreed(dataset: Dataset, settings: CombineSettings) -> dict[str, Any]:
+    """The settings of the dataset, which those given must not contradict: old rows keep their split."""
+    there: dict[str, Any] = dataset.record.get("settings", {})
+    agreed = {}
+    for name, default in _DEFAULTS.items():
+        given = getattr(settings, name)
+        agreed[name] = there.get(name, default) if given is None else given
+        if name in there and agreed[name] != there[name]:
+            raise AcpilotError(
+                f"{dataset.folder} was made with --{name.replace('_', '-')} {there[name]}, not {given}: leave the flag "
+                "out, or choose another --out"
+            )
+    if agreed["validation"] + agreed["test"] >= 1:
+        raise AcpilotError("--validation and --test together leave nothing to train on: they must add to less than 1")
+    return agreed
+
+
+def _entry(session: Session) -> dict[str, Any]:
+    """What the dataset records of a session; equal entries mean that nothing has changed."""
+    stamp = read_stamp(session)
+    if not stamp or not session.labels_file.exists():
+        raise AcpilotError(f"{session.folder} has not been converted: run 'acpilot convert {session.folder}'")
+    if stamp["labels"]["marks"] != [asdict(mark) for mark in read_marks(session)] or (
+        stamp["labels"]["correction"] != session.correction
+    ):
+        raise AcpilotError(
+            f"{session.folder} was marked or re-aligned after it was converted: run 'acpilot convert "
+            f"{session.folder}' again"
+        )
+    game, alignment = session.manifest.game, session.manifest.alignment
+    labels = session.labels_file.read_bytes()
+    rows = list(csv.DictReader(io.StringIO(labels.decode("utf-8"))))
+    seconds = np.array([float(row["timestamp"]) for row in rows])
+    measured = round(1 / float(np.median(np.diff(seconds))), 2) if len(rows) > 1 else 0.0
+    return {
+        "folder": str(session.folder.resolve()),
+        "car": str(game.get("car", "")),
+        "track": str(game.get("track", "")),
+        "track_configuration": str(game.get("track_configuration", "")),
+        "fps": float(stamp["labels"]["settings"]["fps"] or session.manifest.settings.get("fps") or measured),
+        "frames": len(rows),
+        "alignment": alignment.method if alignment else "frame numbers",
+        "error_bound_ms": alignment.error_bound_ms if alignment else None,
+        "correction_ms": session.correction / 1e6,
+        "original": session.is_original,
+        "created": session.manifest.created,
+        "acpilot": __version__,
+        "conversion": {**stamp["images"], **stamp["labels"]["settings"]},
+        "labels_sha256": hashlib.sha256(labels).hexdigest(),
+    }
+
+
+def _rows_there(dataset: Dataset) -> dict[str, list[Row]]:
+    """The rows of the sessions that the dataset holds, which may be gone from where they were recorded."""
+    rows: dict[str, list[Row]] = {name: [] for name in dataset.record["sessions"]}
+    if rows:
+        dataset.table()  # refuses a damaged one
+        with dataset.table_file.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                rows.setdefault(row["session"], []).append(row)
+    return rows
+
+
+def _add_images(dataset: Dataset, new: dict[str, dict[str, Any]], progress: Progress) -> None:
+    total, done = sum(entry["frames"] for entry in new.values()), 0
+    dataset.images_folder.mkdir(parents=True, exist_ok=True)
+    for name, entry in new.items():
+        session = Session(Path(entry["folder"]))
+        part = dataset.images_folder / f"{name}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for row in _read(session.labels_file):
+            _link(session.images_folder / row["image_name"], part / row["image_name"])
+            done += 1
+            progress(done, total)
+        shutil.rmtree(dataset.images_folder / name, ignore_errors=True)
+        part.rename(dataset.images_folder / name)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name, so that it takes no room; a copy where the disk cannot."""
+    if not source.exists():
+        raise AcpilotError(f"{source} is missing: run 'acpilot convert {source.parent.parent}' again")
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _read(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _rows_of(session: Session, name: str) -> list[Row]:
+    return [
+        {**row, "image_name": f"images/{name}/{row['image_name']}", "session": name, "split": "", "weight": ""}
+        for row in _read(session.labels_file)
+    ]
+
+
+def _split(table: list[Row], settings: dict[str, Any]) -> None:
+    """Give each group of rows without a split to the one that lacks most of its share; others keep theirs.
+
+    A group is a session or a lap: neighbouring frames look alike, so a split by frame would test on what was learnt.
+    """
+    shares = {
+        "train": 1 - settings["validation"] - settings["test"],
+        **{k: settings[k] for k in ("validation", "test")},
+    }
+    shares = {split: share for split, share in shares.items() if share > 0}
+    held = dict.fromkeys(shares, 0)
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in table:
+        if row["split"]:
+            held[row["split"]] += 1
+        else:
+            groups.setdefault((row["session"], row["lap"] if settings["split_by"] == "lap" else ""), []).append(row)
+    for group in groups.values():
+        split = min(shares, key=lambda name: held[name] / shares[name])
+        held[split] += len(group)
+        for row in group:
+            row["split"] = split
+
+
+def _weigh(table: list[Row]) -> None:
+    """Weigh rare steering more: 1 / √(rows that steer alike), with a mean of 1 over the table.
+
+    The root, since a full balance would make of a handful of corrections half of what is learnt.
+    """
+    bins = np.rint(np.array([float(row["steering"]) for row in table]) / _BIN).astype(int)
+    _, of, counts = np.unique(bins, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[of])
+    for row, weight in zip(table, weights / weights.mean(), strict=True):
+        row["weight"] = f"{weight:.4f}"
+
+
+def _csv(table: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()

@@ -1,0 +1,60 @@
+"""The card of a dataset: what is in it, where it comes from, how to read it. For people, and for dataset hubs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+_COLUMNS = """\
+| column | meaning |
+|---|---|
+| `image_name` | path of the image, from this folder |
+| `steering` | −1 full left … +1 full right |
+| `throttle`, `brake` | 0 … 1 |
+| `speed` | km/h |
+| `gear` | −1 reverse, 0 neutral, 1 first, … |
+| `session`, `frame` | where the row comes from: the session, and the number of the frame in its video |
+| `timestamp` | seconds since the session's start: the instant the picture was on the screen |
+| `normalized_position` | 0 … 1 along the track |
+| `lap` | completed laps |
+| `split` | train, validation or test; never within a group (see below) |
+| `weight` | 1 / √(number of rows with like steering), mean 1: rare steering counts more |
+"""
+
+
+def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str:
+    """The card as Markdown, with a head of YAML.
+
+    Args:
+        record: ``dataset.json``.
+        table: rows of ``complete_dataset.csv``.
+    """
+    splits, rows = Counter(row["split"] for row in table), Counter(row["session"] for row in table)
+    laps = {(row["session"], row["lap"]) for row in table}
+    settings = record["settings"]
+    lines = [
+        "---", "pretty_name: Laps driven in Assetto Corsa", "task_categories: [robotics]",
+        "tags: [imitation-learning, autonomous-driving, assetto-corsa]", "---", "",
+        "# Laps driven in Assetto Corsa", "",
+        f"{len(table)} images with the driver's inputs, from {len(rows)} sessions and {len(laps)} laps. Made by "
+        "acpilot; the table is `complete_dataset.csv`, the provenance of each session is in `dataset.json`.", "",
+        "## Sessions", "", "| session | car | track | rows | frames a second | labels are right to |",
+        "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, entry in record["sessions"].items():
+        track = " ".join(part for part in (entry["track"], entry["track_configuration"]) if part)
+        bound = entry["error_bound_ms"]
+        right = "unproven (frame numbers)" if bound is None else f"±{bound:.1f} ms ({entry['alignment']})"
+        lines.append(f"| {name} | {entry['car'] or '?'} | {track or '?'} | {rows[name]} | {entry['fps']:g} | {right} |")
+    lines += [
+        "",
+        "## Splits",
+        "",
+        f"By {settings['split_by']}: a {settings['split_by']} is in one split as a whole.",
+        "",
+    ]
+    lines += ["| split | rows |", "|---|---|", *(f"| {split} | {count} |" for split, count in sorted(splits.items()))]
+    lines += ["", "## Columns", "", _COLUMNS]
+    lines += ["## Reading it", "", "```python", "import csv", "from PIL import Image", ""]
+    lines += ['for row in csv.DictReader(open("complete_dataset.csv", encoding="utf-8")):']
+    lines += ['    picture, steering = Image.open(row["image_name"]), float(row["steering"])', "```", ""]
+    return "\n".join(lines)

@@ -1,0 +1,175 @@
+"""Datasets of several sessions: what is in them, what adding does, and what a kill leaves behind."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acpilot.session import Session
+from conftest import acpilot, running, wait_for
+from test_convert import FRAMES, gray_of, one_line, rows_of, write_session
+
+
+def write_laps(folder: Path, name: str, laps: int = 3) -> Session:
+    """A converted session in a folder of that name, its images spread over some laps."""
+    session = write_session(folder / "made")
+    session = Session.open(Path(shutil.move(session.folder, folder / name)))
+    assert acpilot("convert", str(session.folder), folder=folder)[0] == 0
+    rows = rows_of(session)
+    for i, row in enumerate(rows):
+        row["lap"] = str(i * laps // len(rows))
+        row["steering"] = str(round(0.5 * (i % 10 == 0), 6))
+    with session.labels_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return session
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("sessions")
+    return [write_laps(folder, name).folder for name in ("first", "second", "third")]
+
+
+@pytest.fixture
+def sessions(made: list[Path], tmp_path: Path) -> list[Path]:
+    return [Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in made]
+
+
+def combine(sessions: list[Path], out: Path, *flags: str) -> tuple[int, str]:
+    return acpilot("combine", *map(str, sessions), "--out", str(out), *flags, folder=out.parent)
+
+
+def table_of(out: Path) -> list[dict[str, str]]:
+    with (out / "complete_dataset.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_each_row_has_its_image_its_origin_and_a_split(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    code, output = combine(sessions, out)
+    assert code == 0, output
+    table = table_of(out)
+    assert list(table[0])[:6] == ["image_name", "steering", "throttle", "brake", "speed", "gear"]
+    assert len(table) == 3 * FRAMES
+    for row in table:
+        with Image.open(out / row["image_name"]) as picture:
+            assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=1.5)
+    groups: dict[tuple[str, str], set[str]] = {}
+    for row in table:
+        groups.setdefault((row["session"], row["lap"]), set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in groups.values()), "never divided"
+    held_out = sum(row["split"] == "validation" for row in table)
+    assert 0 < held_out < len(table) / 3
+    record = json.loads((out / "dataset.json").read_text())
+    assert set(record["sessions"]) == {"first", "second", "third"}
+    assert "±0.5 ms" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_rare_steering_weighs_more_and_the_mean_is_one(sessions: list[Path], tmp_path: Path) -> None:
+    assert combine(sessions, tmp_path / "dataset")[0] == 0
+    table = table_of(tmp_path / "dataset")
+    weights = np.array([float(row["weight"]) for row in table])
+    steering = np.array([float(row["steering"]) for row in table])
+    assert weights.mean() == pytest.approx(1, abs=1e-3)
+    assert weights[steering == 0.5].mean() == pytest.approx(3 * weights[steering == 0].mean(), rel=1e-2)
+
+
+def test_whole_sessions_can_be_held_out(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions, out, "--split-by", "session", "--validation", "0.3", "--test", "0.3")[0] == 0
+    splits = {row["session"]: row["split"] for row in table_of(out)}
+    assert sorted(splits.values()) == ["test", "train", "validation"]
+
+
+def test_a_session_added_later_touches_only_what_is_new(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions[:2], out)[0] == 0
+    before = table_of(out)
+    images = {path: path.stat().st_ino for path in out.rglob("*.jpg")}
+    shutil.rmtree(sessions[0])  # archived meanwhile
+    code, output = combine(sessions[2:], out)
+    assert code == 0, output
+    assert "new       third" in output
+    after = table_of(out)
+    assert len(after) == 3 * FRAMES
+    kept = [{**row, "weight": ""} for row in after if row["session"] != "third"]
+    assert kept == [{**row, "weight": ""} for row in before]
+    assert {path: path.stat().st_ino for path in images if path.exists()} == images
+
+
+def test_a_session_converted_anew_replaces_its_rows(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions, out)[0] == 0
+    assert "nothing: all sessions were there" in combine(sessions, out)[1]
+    assert acpilot("convert", str(sessions[1]), "--size", "80", "45", folder=tmp_path)[0] == 0
+    assert "new       second" in combine(sessions, out)[1]
+    with Image.open(out / "images" / "second" / "frame_000003.jpg") as picture:
+        assert picture.size == (80, 45)
+    assert len(table_of(out)) == 3 * FRAMES
+
+
+@pytest.mark.parametrize("moment", ["images", "complete_dataset.csv", "README.md"])
+def test_a_kill_and_another_run_end_the_same(sessions: list[Path], tmp_path: Path, moment: str) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions[:1], out)[0] == 0
+    undisturbed = Path(shutil.copytree(out, tmp_path / "undisturbed"))
+    assert combine(sessions, undisturbed)[0] == 0
+    before = (out / moment).stat().st_mtime_ns
+    with running("combine", *map(str, sessions), "--out", str(out), folder=tmp_path) as process:
+        wait_for(lambda: (out / moment).stat().st_mtime_ns != before, moment, step=0.0005)
+        process.kill()
+        process.wait()
+    code, output = combine(sessions, out)
+    assert code == 0, output
+    assert contents(out) == contents(undisturbed)
+
+
+def _unconverted(sessions: list[Path]) -> None:
+    (sessions[1] / "processed_data.csv").unlink()
+
+
+def _marked_since(sessions: list[Path]) -> None:
+    (sessions[1] / "marks.json").write_text('[{"first": 1, "last": 2, "why": "spin", "by": "user"}]')
+
+
+def _without_an_image(sessions: list[Path]) -> None:
+    (sessions[1] / "processed_images" / "frame_000003.jpg").unlink()
+
+
+def _of_one_name(sessions: list[Path]) -> None:
+    (sessions[0].parent / "elsewhere").mkdir()
+    sessions[1] = Path(shutil.move(sessions[1], sessions[0].parent / "elsewhere" / "first"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_unconverted, "second has not been converted: run 'acpilot convert"),
+        (_marked_since, "second was marked or re-aligned after it was converted"),
+        (_without_an_image, "frame_000003.jpg is missing"),
+        (_of_one_name, "two sessions are named first"),
+    ],
+)
+def test_what_cannot_be_combined(
+    sessions: list[Path], tmp_path: Path, spoil: Callable[[list[Path]], None], message: str
+) -> None:
+    spoil(sessions)
+    assert message in one_line(*combine(sessions, tmp_path / "dataset"))
+    assert not (tmp_path / "dataset" / "complete_dataset.csv").exists()
+
+
+def test_a_dataset_keeps_its_way_of_splitting(sessions: list[Path], tmp_path: Path) -> None:
+    assert combine(sessions[:2], tmp_path / "dataset")[0] == 0
+    line = one_line(*combine(sessions, tmp_path / "dataset", "--split-by", "session"))
+    assert "was made with --split-by lap" in line
