@@ -133,6 +133,71 @@ def _convert_session(folder: Path, settings: ConvertSettings) -> None:
 
 
 @app.command
+def check(folders: Annotated[list[Path], Parameter(negative="")], /, *, mark: bool = True, json: bool = False) -> None:
+    """Check whether sessions or datasets are fit to be learnt from: a verdict a line, with the remedy.
+
+    The exit code is 0 when all are fit, else 1. Pauses, pits, resets, off-track and AI-driven spells are marked, so
+    that acpilot convert leaves them out.
+
+    Args:
+        folders: Session folders, or datasets of acpilot combine.
+        mark: Mark such spells; --no-mark only tells of them.
+        json: Print JSON for scripts.
+    """
+    from acpilot.dataset.checking import check_folder, to_json
+
+    checks = {}
+    for folder in folders:
+        with progress_bar(console, folder.name) as progress:
+            checks[folder] = check_folder(folder, progress, mark=mark)
+    if json:
+        say(to_json(checks))
+    for folder, findings in checks.items():
+        if not json:
+            say(f"{folder}")
+            for finding in findings:
+                say(
+                    f"{finding.verdict:8} {finding.subject:16} {finding.text}"
+                    + (f" -> {finding.remedy}" if finding.remedy else "")
+                )
+    unfit = [str(folder) for folder, findings in checks.items() if any(f.verdict == "unfit" for f in findings)]
+    if unfit:
+        raise AcpilotError(f"unfit for training: {', '.join(unfit)}; see the lines that say unfit")
+
+
+@app.command
+def mark(
+    session: Path,
+    /,
+    *,
+    exclude: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - cyclopts reads the default
+    why: str = "by hand",
+    remove: Annotated[list[int], Parameter(negative="")] = [],  # noqa: B006
+) -> None:
+    """Mark spells of a session that are not to be learnt from, or show the marks there are.
+
+    Nothing is deleted: marks are kept in marks.json beside the data, and acpilot convert leaves out what they cover.
+
+    Args:
+        session: The session's folder.
+        exclude: From and to, in seconds of the session (column timestamp): --exclude 12.5-18.0.
+        why: Why, in a word: spin, traffic, ...
+        remove: Numbers of marks to take back, as they are shown.
+    """
+    from acpilot.marks import change_marks
+    from acpilot.session import Session
+
+    opened = Session.open(session)
+    marks = change_marks(opened, exclude, why, remove)
+    for number, spell in enumerate(marks, 1):
+        say(f"{number:3}  {spell.first:.3f}-{spell.last:.3f} s  {spell.why} (by {spell.by})")
+    if not marks:
+        say("no marks")
+    if (exclude or remove) and opened.labels_file.exists():
+        say(f"next      acpilot convert {session}")
+
+
+@app.command
 def combine(
     sessions: Annotated[list[Path], Parameter(negative="")], /, settings: CombineSettings = CombineSettings()
 ) -> None:

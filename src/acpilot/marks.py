@@ -1,6 +1,7 @@
 """Marks: spells of a session that are not to be learnt from, stored beside the data and honoured downstream."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -53,6 +54,45 @@ def write_marks(session: Session, marks: list[Mark]) -> None:
         OSError: the disk is full, or gone.
     """
     write_atomically(session.marks_file, json.dumps([asdict(mark) for mark in sorted(marks)], indent=2) + "\n")
+
+
+def change_marks(session: Session, exclude: Sequence[str], why: str, remove: Sequence[int]) -> list[Mark]:
+    """Add the user's marks and take some back; the marks that there are then, in the order of time.
+
+    Args:
+        session: whose marks.
+        exclude: spells such as ``12.5-18.0``, seconds since the session's start.
+        why: their reason.
+        remove: numbers of marks, from 1, in the order of time.
+
+    Raises:
+        AcpilotError: a spell is none, a number is of no mark, or the file cannot be written.
+    """
+    marks = read_marks(session)
+    for number in remove:
+        if not 1 <= number <= len(marks):
+            raise AcpilotError(
+                f"there is no mark {number}: {session.folder} has {len(marks)} (acpilot mark shows them)"
+            )
+    kept = [mark for number, mark in enumerate(marks, 1) if number not in remove]
+    kept += [mark for text in exclude if (mark := Mark(*_spell(text), why)) not in kept]
+    if kept != marks:
+        try:
+            write_marks(session, kept)
+        except OSError as error:
+            raise AcpilotError(f"cannot write {session.marks_file}: {error.strerror or error}") from None
+    return sorted(kept)
+
+
+def _spell(text: str) -> tuple[float, float]:
+    """From and to, seconds: ``12.5-18`` or ``12.5 - 18``; a session's first seconds can be negative."""
+    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*", text)
+    if not found:
+        raise AcpilotError(f"--exclude {text} is no spell: write FROM-TO in seconds, such as 12.5-18.0")
+    first, last = float(found[1]), float(found[2])
+    if first >= last:
+        raise AcpilotError(f"--exclude {text} ends before it begins: write FROM-TO in seconds")
+    return first, last
 
 
 def marked(marks: Sequence[Mark], timestamps: np.ndarray) -> np.ndarray:
