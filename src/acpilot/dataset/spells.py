@@ -37,7 +37,7 @@ def find_spells(samples: Samples, start: int) -> list[Mark]:
 def _off_track(samples: Samples) -> np.ndarray:
     """All four tyres off the road, bool (n,).
 
-    Some versions of the game publish the number of tyres that may be off instead, which never changes: it tells nothing.
+    Some versions of the game publish the number of tyres that may be off instead; it never changes and tells nothing.
     """
     tyres = samples["tyres_out"]
     off: np.ndarray = (tyres >= _ALL_TYRES) & bool((tyres < _ALL_TYRES).any())

@@ -1,0 +1,138 @@
+"""Whole sessions of the practice game, made faster than real time: each frame shows exactly its instant's world."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from acpilot.clock import NS
+from acpilot.labels import inputs_csv, session_labels
+from acpilot.practice.car import Controls
+from acpilot.practice.game import pose_of
+from acpilot.practice.publishing import WorldPublisher
+from acpilot.practice.track import make_track
+from acpilot.practice.view import View, ViewOptions
+from acpilot.practice.world import DT, World
+from acpilot.session import Session
+from acpilot.settings import RecordSettings
+from acpilot.telemetry.log import TelemetryWriter
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS
+from acpilot.telemetry.shared_memory import PagePublisher
+from acpilot.telemetry.steering import Steering
+from acpilot.video.alignment import Alignment
+from acpilot.video.screen import VideoWriter
+
+_START = 1000 * NS  # instant of the first physics step
+_MARGIN = 2.0  # seconds of telemetry before and after the video
+_STEP = round(DT * NS)
+
+
+class _Pages(PagePublisher):
+    """Keeps what is published in place of publishing it."""
+
+    def __init__(self) -> None:
+        self.physics = self.graphics = b""
+
+    def publish_physics(self, page: bytes | bytearray) -> None:
+        self.physics = bytes(page)
+
+    def publish_graphics(self, page: bytes | bytearray) -> None:
+        self.graphics = bytes(page)
+
+    def publish_static(self, page: bytes | bytearray) -> None:
+        pass
+
+
+def make_session(
+    folder: Path,
+    *,
+    track: str = "allround",
+    seconds: float = 60.0,
+    seed: int = 0,
+    fps: float = 10.0,
+    size: tuple[int, int] = (320, 180),
+    controls: Controls | None = None,
+    pauses: Sequence[tuple[float, float]] = (),
+) -> Session:
+    """Drive and record a session with frame times as uneven as a recorder's.
+
+    Args:
+        folder: the folder in which the session's folder is made.
+        track: name of a track.
+        seconds: length of the video.
+        seed: of the disturbance of the expert and of the frame times.
+        fps: frames a second.
+        size: of the picture, pixels.
+        controls: given throughout; without them the expert drives.
+        pauses: from and to, seconds of the video.
+    """
+    session = Session.create(folder, {"fps": fps})
+    random = np.random.default_rng(seed)
+    due = np.arange(round(seconds * fps)) / fps + _MARGIN + random.uniform(0, 0.2 / fps, round(seconds * fps))
+    frame_steps = np.rint(due / DT).astype(int)
+    road = make_track(track)
+    world = World(road, seed=seed, expert=controls is None, disturbance=0.6)
+    pages = _Pages()
+    publisher = WorldPublisher(world, pages)
+    physics, graphics = [], []
+    video = VideoWriter(session.video_file, *size, RecordSettings(fps=fps))
+    with View(road, ViewOptions(size=size, offscreen=True)) as view:
+        taken = 0
+        for step in range(round((seconds + 2 * _MARGIN) / DT)):
+            paused = any(first <= step * DT - _MARGIN < last for first, last in pauses)
+            if not paused:
+                world.step(controls)
+            publisher.publish(paused=paused)
+            physics.append(pages.physics)
+            graphics.append(pages.graphics)
+            while taken < len(frame_steps) and frame_steps[taken] == step:
+                view.draw(pose_of(world), 0)
+                alpha = np.full((size[1], size[0], 1), 255, np.uint8)
+                picture = np.concatenate([view.pixels()[..., ::-1], alpha], axis=2)
+                video.write(np.ascontiguousarray(picture), int(frame_steps[taken] - frame_steps[0]) * _STEP)
+                taken += 1
+    video.close()
+    log = TelemetryWriter(session.telemetry_file)
+    log.write(
+        _START + _STEP * np.arange(len(physics)),
+        np.frombuffer(b"".join(physics), PHYSICS),
+        np.frombuffer(b"".join(graphics), GRAPHICS),
+    )
+    log.close()
+    session.manifest.state = "complete"
+    session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 1.0, 1.0)
+    session.manifest.alignment = Alignment("the practice game", _START + int(frame_steps[0]) * _STEP, 0.0, 0.5)
+    session.manifest.start = session.manifest.alignment.offset
+    session.manifest.counts.frames = len(frame_steps)
+    session.save()
+    return session
+
+
+def shifted(session: Session, shift_ms: float, folder: Path, *, original: bool = False) -> Session:
+    """A copy of a session whose labels are taken later than its pictures, so that its lag is −``shift_ms``.
+
+    Args:
+        session: made by ``make_session``.
+        shift_ms: added to the instants of all frames.
+        folder: the copy's folder, which is made.
+        original: in the form of the original tool: the labels as rows of frames, and nothing else.
+    """
+    folder.mkdir(parents=True)
+    copy = Session(folder)
+    os.link(session.video_file, copy.video_file)
+    alignment = session.manifest.alignment
+    assert alignment is not None
+    moved = replace(session.manifest, alignment=replace(alignment, offset=alignment.offset + round(1e6 * shift_ms)))
+    if not original:
+        os.link(session.telemetry_file, copy.telemetry_file)
+        copy.manifest = moved
+        copy.save()
+        return copy
+    as_recorded = Session(session.folder)
+    as_recorded.manifest = moved
+    labels = session_labels(as_recorded, "auto", None)[0]
+    labels = replace(labels, timestamp=labels.timestamp - shift_ms / 1000)
+    copy.inputs_file.write_text(inputs_csv(labels, keep_paused=True), encoding="utf-8")
+    return Session.open(folder)
