@@ -64,6 +64,23 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress) -> 
         ) from None
 
 
+def labels_as_converted(session: Session) -> tuple[Labels, np.ndarray, Steering]:
+    """Labels of all frames under the settings of the last conversion, or the usual ones before the first.
+
+    Returns:
+        The labels, however wide the alignment's bound is; which of them are taken, bool (n,); the steering behind them.
+
+    Raises:
+        AcpilotError: the session lacks what labels need.
+    """
+    try:
+        settings = ConvertSettings(**json.loads(_read(session.conversion_file) or "")["settings"])
+    except (ValueError, TypeError, KeyError):
+        settings = ConvertSettings()
+    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, np.inf)
+    return labels, labels.chosen(keep_paused=settings.keep_paused), steering
+
+
 def _convert(
     session: Session, settings: ConvertSettings, labels: Labels, steering: Steering, progress: Progress
 ) -> Conversion:

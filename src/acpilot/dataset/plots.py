@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,12 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from acpilot.labels import Labels
+
 _INK, _FAINT = "#1f2329", "#8b949f"
 _PAPER = {_INK: ("--ink", "#e6e9ee"), _FAINT: ("--faint", "#5b6470")}
 """Colours that turn with the reader's light or dark: the SVG's variable, and what it is in the dark."""
 BLUE, ORANGE, GREEN, RED, GRAY = "#3b82f6", "#e8790c", "#2da44e", "#e5484d", "#808890"
 SPLITS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True, "axes.edgecolor": _FAINT, "axes.facecolor": "none", "axes.grid": True,
     "axes.labelcolor": _INK, "axes.spines.right": False, "axes.spines.top": False, "figure.facecolor": "none",
     "font.size": 9.5, "grid.alpha": 0.35, "grid.color": _FAINT, "grid.linewidth": 0.6, "legend.frameon": False,
@@ -95,7 +98,7 @@ def steering_histogram(groups: dict[str, np.ndarray]) -> str:
         weights = [np.full(len(values), 100 / len(everything)) for values in groups.values()]
         colours = [SPLITS.get(name, BLUE) for name in groups]
         axes.hist(
-            list(groups.values()), np.linspace(-largest, largest, 62), weights=weights, stacked=True,
+            list(groups.values()), list(np.linspace(-largest, largest, 62)), weights=weights, stacked=True,
             color=colours, label=list(groups),
         )  # fmt: skip
         axes.axvline(0, color=_INK, linewidth=0.8)
@@ -110,8 +113,9 @@ def speed_steering_map(steering: np.ndarray, speed_kmh: np.ndarray) -> str:
     largest = 1.05 * max(0.05, float(np.abs(steering).max()))
     with mpl.rc_context(_STYLE):
         figure, (axes,) = _figure(_HALF, 3.8)
+        fastest = 1.05 * max(1.0, float(speed_kmh.max()))
         counts, across, up = np.histogram2d(
-            steering, speed_kmh, (np.linspace(-largest, largest, 56), np.linspace(0, 1.05 * max(1, speed_kmh.max()), 41))
+            steering, speed_kmh, (np.linspace(-largest, largest, 56), np.linspace(0, fastest, 41))
         )
         shown = np.ma.masked_equal(counts.T, 0)
         image = axes.pcolormesh(
@@ -133,7 +137,7 @@ def track_map(paths: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], title:
     points = np.concatenate([way for way, _, _ in paths])
     size = np.maximum(np.ptp(points, axis=0), 20.0)
     height = float(np.clip((_WIDE - 1.5) * size[1] / size[0], 3.6, 6.6))
-    fastest = max(1.0, max(float(speed.max()) for _, speed, _ in paths))
+    fastest = max(1.0, *(float(speed.max()) for _, speed, _ in paths))
     with mpl.rc_context(_STYLE):
         figure, (axes,) = _figure(_WIDE, height)
         lines = None
@@ -159,21 +163,18 @@ def track_map(paths: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], title:
         return _data_uri(figure)
 
 
-def alignment_of_frames(
-    time: np.ndarray, frame: np.ndarray, trusted: np.ndarray, fps: float, bound_ms: float, limit_ms: float
-) -> str:
+def alignment_of_frames(labels: Labels, fps: float, bound_ms: float, limit_ms: float) -> str:
     """When frames were taken: the time between them, and how far counting frames would be off.
 
     Args:
-        time: seconds, float64 (n,), of the frames' instants.
-        frame: their numbers, int64 (n,).
-        trusted: bool (n,): whose instant is certain.
+        labels: of all frames, two at least.
         fps: frames a second that were asked for.
         bound_ms: no trusted frame is off by more.
         limit_ms: by how much a frame may be off to be labelled.
     """
+    time, trusted = labels.timestamp, labels.trusted
     between = np.diff(time) * 1000
-    counted = (time - time[0] - (frame - frame[0]) / fps) * 1000
+    counted = (time - time[0] - labels.frame / fps) * 1000
     with mpl.rc_context(_STYLE):
         figure, (upper, lower) = _figure(_WIDE, 4.6, rows=2)
         _dots(upper, time[1:], between, trusted[1:])
