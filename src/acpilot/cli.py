@@ -133,6 +133,22 @@ def _convert_session(folder: Path, settings: ConvertSettings) -> None:
 
 
 @app.command
+def report(folder: Path, /) -> None:
+    """Write the report of a session or a dataset: one HTML page with plots, contact sheet and the checks.
+
+    The page needs nothing but itself: it can be sent to others. Labels are shown as acpilot convert made them.
+
+    Args:
+        folder: A session's folder, such as ac_telemetry_data/20261122_191500, or a dataset's.
+    """
+    from acpilot.dataset.report import report as write_report
+
+    with progress_bar(console, folder.name) as progress:
+        path = write_report(folder, progress)
+    say(str(path))
+
+
+@app.command
 def doctor(settings: RecordSettings = RecordSettings()) -> None:
     """Check game pages, window, OBS, disk, stop key, gamepad and models, with the remedy for each fault.
 

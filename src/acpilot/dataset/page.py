@@ -70,9 +70,10 @@ def card(title: str, body: str, caption: str = "", *, half: bool = False) -> str
     return f'<section class="card{" half" if half else ""}"><h2>{escape(title)}</h2>{body}{below}</section>'
 
 
-def figure(title: str, data_uri: str, caption: str, *, half: bool = False) -> str:
-    """A section that shows a picture."""
-    return card(title, f'<img src="{data_uri}" alt="{escape(title)}">', caption, half=half)
+def figure(title: str, data_uri: str, caption: str, *, below: str = "", half: bool = False) -> str:
+    """A section that shows a picture, its caption and, below, HTML."""
+    image = f'<img src="{data_uri}" alt="{escape(title)}"><p>{escape(caption)}</p>'
+    return card(title, image + below, half=half)
 
 
 def facts(title: str, values: Mapping[str, str]) -> str:

@@ -67,13 +67,13 @@ def _session_page(session: Session, progress: Progress) -> str:
     marks = read_marks(session)
     findings = check_session(session, progress)
     game = session.manifest.game
-    track = " ".join(filter(None, (game.get("track"), game.get("track_configuration"))))
+    track = _track_of(game)
     name = session.folder.resolve().name
     title = f"{game.get('car') or 'unknown car'} on {track or 'unknown track'}" if game else name
     sections = [
         page.verdicts(findings),
         page.facts("Session", _facts(session, labels, chosen, steering, track)),
-        *(_problems(session)),
+        *_problems(session),
         _session_timeline(labels, marks),
         *_distributions({"labelled frames": labels.steering[chosen]}, labels.speed_kmh[chosen]),
         _session_track(session, labels, chosen),
@@ -243,13 +243,104 @@ def _dataset_page(dataset: Dataset, progress: Progress) -> str:
     header = ["session", "car", "track", "frames/s", "frames", "off by at most", *splits]
     sections = [page.verdicts(findings), page.card("Sessions", page.table(header, rows))]
     if len(table["frame"]):
-        order = np.concatenate([table["speed"][table["split"] == name] for name in groups])
+        speed = np.concatenate([table["speed"][splits[name]] for name in groups])
         sections += [
             _dataset_timeline(table, splits),
-            *_distributions(groups, order),
+            *_distributions(groups, speed),
             *_dataset_tracks(dataset, table),
             _dataset_alignment(sessions),
             _dataset_sheet(dataset, table),
         ]
     name = dataset.folder.resolve().name
-    return page.page(f"Dataset {name}", f"{len(sessions)} sessions, {len(table['frame'])} frames: {counts}", findings, sections)
+    under = f"{len(sessions)} sessions, {len(table['frame'])} frames: {counts}"
+    return page.page(f"Dataset {name}", under, findings, sections)
+
+
+def _dataset_timeline(table: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray]) -> str:
+    title = "Speed and inputs over time"
+    time = table["timestamp"]
+    if len(time) < 2:
+        return page.card(title, "", "Left out: there is only one frame.")
+    # The sessions one after the other, each from its own first frame on.
+    step = np.diff(time)
+    first = np.flatnonzero(table["session"][1:] != table["session"][:-1])
+    step[first] = 0
+    time = np.concatenate([[0.0], np.cumsum(step)])
+    curves = plots.Curves(time, table["speed"], table["steering"], table["throttle"], table["brake"])
+    shades = [
+        plots.Spells(name, plots.SPLITS[name], _seconds(time, splits[name]))
+        for name in ("validation", "test") if splits[name].any()
+    ]  # fmt: skip
+    return page.figure(
+        title, plots.timeline(curves, shades, [float(time[i]) for i in first]),
+        f"The sessions one after the other; dashed lines part them, shaded spells are not trained on. {_TIMELINE}",
+    )  # fmt: skip
+
+
+def _dataset_tracks(dataset: Dataset, table: Mapping[str, np.ndarray]) -> Iterator[str]:
+    paths: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    missing = []
+    for name, entry in dataset.record["sessions"].items():
+        rows = np.flatnonzero(table["session"] == name)
+        try:
+            session = Session.open(Path(entry["folder"]))
+            path = None if session.is_original else _path(session, table["timestamp"][rows])
+        except AcpilotError:
+            path = None
+        if path is None:
+            missing.append(name)
+        else:
+            paths.setdefault(_track_of(entry), []).append((path, table["speed"][rows], np.ones(len(rows), bool)))
+    for track, ways in sorted(paths.items(), key=lambda item: -len(item[1]))[:_MAPS]:
+        yield page.figure(f"Track {track or 'unknown'}", plots.track_map(ways), _MAP)
+    lines = []
+    if missing:
+        lines.append(f"no coordinates of {', '.join(missing)}: the original tool recorded none, or the session is gone")
+    if len(paths) > _MAPS:
+        lines.append(f"{len(paths) - _MAPS} more tracks, with the fewest sessions")
+    if lines:
+        yield page.card("Tracks", "", f"Left out: {'; '.join(lines)}.")
+
+
+def _dataset_alignment(sessions: Mapping[str, Mapping[str, Any]]) -> str:
+    bounds = [entry.get("error_bound_ms") for entry in sessions.values()]
+    limits = [500 / (entry.get("fps") or 10.0) for entry in sessions.values()]
+    return page.figure(
+        "Evidence of the alignment",
+        plots.alignment_of_sessions(list(sessions), bounds, limits),
+        "How far the labels of each session can be off. Unknown: the original tool left nothing that proves it. The "
+        "report of a session shows what its figure rests on.",
+    )
+
+
+def _dataset_sheet(dataset: Dataset, table: Mapping[str, np.ndarray]) -> str:
+    names = ("image_name", "steering", "throttle", "brake", "speed", "frame")
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*(table[name] for name in names), strict=True)]
+    try:
+        return _sheet(rows, dataset.folder)
+    except FileNotFoundError as missing:
+        hint = f"Left out: {missing.filename} is not there; make it with 'acpilot combine --out {dataset.folder}'."
+        return page.card("Contact sheet", "", hint)
+
+
+def _track_of(entry: Mapping[str, Any]) -> str:
+    """Track and its configuration, as one name."""
+    return " ".join(filter(None, (entry.get("track"), entry.get("track_configuration"))))
+
+
+def _bound_of(entry: Mapping[str, Any]) -> str:
+    bound = entry.get("error_bound_ms")
+    return "unknown" if bound is None else f"{bound:.1f} ms"
+
+
+def _seconds(time: np.ndarray, which: np.ndarray) -> list[tuple[float, float]]:
+    """First and last second of each run of True in bool (n,)."""
+    return [(float(time[first]), float(time[last])) for first, last in spans(which)]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f}"
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
