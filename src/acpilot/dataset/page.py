@@ -52,6 +52,7 @@ def page(title: str, under: str, findings: Sequence[Finding], sections: Iterable
         findings: the worst of them is the verdict beside the title.
         sections: HTML, as ``card``, ``figure`` and ``facts`` make it.
     """
+    body = "\n".join(sections)
     worst = min((finding.verdict for finding in findings), key=VERDICTS.index, default="ok")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -59,7 +60,7 @@ def page(title: str, under: str, findings: Sequence[Finding], sections: Iterable
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)} – acpilot</title><link rel="icon" href="data:,"><style>{_CSS}</style></head>\n'
         f'<body><main><h1>{escape(title)} {_badge(worst)}</h1><div class="under">{escape(under)}</div>'
-        f'<div class="grid">\n{"\n".join(sections)}\n</div>'
+        f'<div class="grid">\n{body}\n</div>'
         f'<p class="under">made by acpilot {__version__}</p></main></body></html>\n'
     )
 

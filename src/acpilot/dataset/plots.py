@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ def timeline(curves: Curves, spells: Sequence[Spells], borders: Sequence[float] 
         return _data_uri(figure)
 
 
-def steering_histogram(groups: dict[str, np.ndarray]) -> str:
+def steering_histogram(groups: Mapping[str, np.ndarray]) -> str:
     """How often which steering occurs, stacked by group (name → float64 (n,), −1..1)."""
     everything = np.concatenate(list(groups.values()))
     largest = 1.05 * max(0.05, float(np.abs(everything).max()))

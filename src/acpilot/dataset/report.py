@@ -198,8 +198,8 @@ def _alignment(session: Session, labels: Labels) -> Iterator[str]:
         uri = plots.alignment_of_frames(labels, fps, alignment.error_bound_ms, limit)
         yield page.figure(
             title, uri,
-            "Above: the time between pictures as it was measured; steady is good, a gap is a frame that was lost. Below: "
-            f"how far labels would be off, had frames only been counted ({fps:g} a second). The green band is what the "
+            "Above: the time between pictures as it was measured; steady is good, a gap is a lost frame. Below: how "
+            f"far labels would be off, had frames only been counted ({fps:g} a second). The green band is what the "
             f"labels of this session can be off, ±{alignment.error_bound_ms:.1f} ms; the gray one what they may be."
             + ("" if labels.trusted.all() else " Orange: frames whose instant is not certain; they get no label."),
         )  # fmt: skip
