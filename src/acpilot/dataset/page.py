@@ -26,6 +26,7 @@ overflow-x:auto}
 .card.half{grid-column:auto}
 @media (max-width:820px){.card.half{grid-column:1/-1}}
 .card p{color:var(--soft);margin:8px 0 0;max-width:88ch}
+.card p+table{margin-top:14px}
 .card img{display:block;width:100%;height:auto}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(250px,1fr));gap:12px 24px;margin:0}
 dt{color:var(--soft);font-size:13px}

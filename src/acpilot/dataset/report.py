@@ -78,7 +78,7 @@ def _session_page(session: Session, progress: Progress) -> str:
         *_distributions({"labelled frames": labels.steering[chosen]}, labels.speed_kmh[chosen]),
         _session_track(session, labels, chosen),
         *_alignment(session, labels),
-        _session_sheet(session),
+        _session_sheet(session, chosen),
     ]
     return page.page(title, f"session {name}", findings, sections)
 
@@ -92,16 +92,16 @@ def _facts(session: Session, labels: Labels, chosen: np.ndarray, steering: Steer
     }  # fmt: skip
     why = ", ".join(f"{int(which.sum())} {name}" for name, which in left_out.items() if which.any())
     if session.is_original:
-        bound = "unknown: the original tool left no evidence"
+        bound = "unknown, the original tool left no evidence"
     else:
-        bound = f"±{alignment.error_bound_ms:.1f} ms, by {alignment.method}" if alignment else "none"
+        bound = f"{alignment.error_bound_ms:.1f} ms at most, by {alignment.method}" if alignment else "none"
     return {
         "car": str(manifest.game.get("car", "")),
         "track": track,
         "recorded": manifest.created.replace("T", " ") or "unknown",
         "length": _clock(float(labels.timestamp[-1] - labels.timestamp[0])),
         "frames": f"{len(labels.frame)}, {int(chosen.sum())} of them labelled" + (f" ({why})" if why else ""),
-        "labels are off by no more than": bound,
+        "labels can be off by": bound,
         "correction of the lag": f"{session.correction / 1e6:+.1f} ms" if session.correction else "",
         "steering": f"{steering.unit} ({steering.certainty}), largest {steering.largest:.3g}",
         "recorder": "the original tool" if session.is_original else str(recorder.get("name", "unknown")),
@@ -134,8 +134,8 @@ def _session_timeline(labels: Labels, marks: Sequence[Mark]) -> str:
         plots.Spells("no telemetry", _YELLOW, _seconds(time, labels.unknown)),
     ]
     shown = [kind for kind in kinds if kind.spans]
-    caption = "The labels, frame by frame. " + _TIMELINE
-    caption += " Shaded spells are left out of the dataset." if shown else " Nothing is left out of the dataset."
+    left_out = "Shaded spells are left out of the dataset." if shown else "Nothing is left out of the dataset."
+    caption = f"The labels of the frames. {left_out} {_TIMELINE}"
     rows = [[_clock(mark.first), _clock(mark.last), mark.why, mark.by] for mark in marks]
     below = page.table(["marked from", "to", "why", "by"], rows) if rows else ""
     return page.figure(title, plots.timeline(curves, shown), caption, below=below)
@@ -208,11 +208,12 @@ def _alignment(session: Session, labels: Labels) -> Iterator[str]:
     yield page.facts("Figures behind the alignment", {name: _number(value) for name, value in figures.items()})
 
 
-def _session_sheet(session: Session) -> str:
+def _session_sheet(session: Session, chosen: np.ndarray) -> str:
     hint = f"Left out: the images are not there; make them with 'acpilot convert {session.folder}'."
     try:
         with session.labels_file.open(encoding="utf-8", newline="") as file:
-            return _sheet(list(csv.DictReader(file)), session.images_folder)
+            rows = [row for row in csv.DictReader(file) if chosen[int(row["frame"])]]
+        return _sheet(rows, session.images_folder) if rows else page.card("Contact sheet", "", hint)
     except FileNotFoundError:
         return page.card("Contact sheet", "", hint)
 
