@@ -69,11 +69,11 @@ def timeline(curves: Curves, spells: Sequence[Spells], borders: Sequence[float] 
         _line(speed, curves.time, curves.speed_kmh, BLUE)
         _line(steering, curves.time, curves.steering, ORANGE)
         _line(pedals, curves.time, curves.throttle, GREEN, "throttle")
-        _line(pedals, curves.time, curves.brake, RED, "brake")
+        _line(pedals, curves.time, -curves.brake, RED, "brake")
         speed.set(ylabel="speed, km/h", ylim=(0, None))
         largest = 1.08 * float(np.nanmax(np.abs(curves.steering), initial=0.02))
         steering.set(ylabel="steering\nleft − … + right", ylim=(-largest, largest))
-        pedals.set(ylabel="pedals", ylim=(-0.04, 1.04), xlabel="time, minutes:seconds")
+        pedals.set(ylabel="pedals\nbrake − … + throttle", ylim=(-1.08, 1.08), xlabel="time, minutes:seconds")
         pedals.legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.16))
         length = max(float(curves.time[-1] - curves.time[0]), 1e-3)
         for axes in (speed, steering, pedals):
@@ -119,7 +119,7 @@ def speed_steering_map(steering: np.ndarray, speed_kmh: np.ndarray) -> str:
         )
         shown = np.ma.masked_equal(counts.T, 0)
         image = axes.pcolormesh(
-            across, up, shown, cmap=_heat(), norm=LogNorm(1, max(2.0, counts.max())), rasterized=True
+            across, up, shown, cmap=_heat(), norm=LogNorm(1, max(10.0, counts.max())), rasterized=True
         )
         figure.colorbar(image, label="frames", format=FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set(xlabel="steering: left − … + right", ylabel="speed, km/h")
