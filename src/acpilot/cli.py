@@ -149,6 +149,29 @@ def report(folder: Path, /) -> None:
 
 
 @app.command
+def view(session: Path, /, *, save: Path | None = None) -> None:
+    """Show a session in the Rerun viewer: pictures with their labels, inputs, speed and the car's place on one timeline.
+
+    Args:
+        session: The session's folder, such as ac_telemetry_data/20261122_191500.
+        save: Write a file (name it FILE.rrd) for the viewer instead of opening it.
+    """
+    from acpilot.dataset.view import save as save_session
+    from acpilot.dataset.view import show
+    from acpilot.session import Session
+
+    opened = Session.open(session)
+    with progress_bar(console, session.name) as progress:
+        if save is None:
+            show(opened, progress)
+        else:
+            save_session(opened, save, progress)
+    if save is not None:
+        say(f"{save}")
+        say(f"next      rerun {save}")
+
+
+@app.command
 def doctor(settings: RecordSettings = RecordSettings()) -> None:
     """Check game pages, window, OBS, disk, stop key, gamepad and models, with the remedy for each fault.
 

@@ -161,7 +161,7 @@ def _write_images(video: Path, wanted: dict[int, Path], quality: int, progress: 
     progress(done, total)
     with ThreadPoolExecutor(_WORKERS) as workers:
         try:
-            for number, frame in _decode(video):
+            for number, frame in decode(video):
                 path = wanted.get(number)
                 if path is None:
                     continue
@@ -180,7 +180,7 @@ def _write_images(video: Path, wanted: dict[int, Path], quality: int, progress: 
     return written
 
 
-def _decode(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
+def decode(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
     """Frames with their number in display order, as far as they can be decoded."""
     numbers = {round(time * 1e6): number for number, time in enumerate(frame_times(video))}
     with av.open(str(video)) as container:

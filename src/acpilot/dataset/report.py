@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from acpilot.clock import NS
 from acpilot.dataset import page
+from acpilot.dataset.car_path import car_path
 from acpilot.dataset.contact_sheet import draw_sheet
 from acpilot.dataset.convert import labels_as_converted
 from acpilot.dataset.dataset import Dataset
@@ -22,7 +22,6 @@ from acpilot.marks import Mark, read_marks
 from acpilot.progress import Progress
 from acpilot.session import Session
 from acpilot.settings import error_limit_ms
-from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import spans
 
@@ -166,20 +165,11 @@ def _session_track(session: Session, labels: Labels, chosen: np.ndarray) -> str:
     if session.is_original:
         return page.card("Track", "", "Left out: the original tool did not record the car's coordinates.")
     inside = labels.known | labels.paused
-    path = _path(session, labels.timestamp[inside])
+    path = car_path(session, labels.timestamp[inside])
     if path is None:
         return page.card("Track", "", "Left out: the game published no coordinates of the car, or it stood still.")
     uri = plots.track_map([(path, labels.speed_kmh[inside], chosen[inside])])
     return page.figure("Track", uri, _MAP + ("" if chosen[inside].all() else " Gray: frames that are left out."))
-
-
-def _path(session: Session, timestamps: np.ndarray) -> np.ndarray | None:
-    """Where the car was, float64 (n, 2) of x and z in metres; None when it is not known or nowhere else."""
-    samples = read_telemetry(session.telemetry_file)
-    seconds = (samples["instant"] - session.manifest.start) / NS
-    position = samples["position"]
-    path = np.stack([np.interp(timestamps, seconds, position[:, axis]) for axis in (0, 2)], axis=1)
-    return path if len(path) > 1 and np.isfinite(path).all() and np.ptp(path, axis=0).max() > 1 else None
 
 
 def _alignment(session: Session, labels: Labels) -> Iterator[str]:
@@ -285,7 +275,7 @@ def _dataset_tracks(dataset: Dataset, table: Mapping[str, np.ndarray]) -> Iterat
         rows = np.flatnonzero(table["session"] == name)
         try:
             session = Session.open(Path(entry["folder"]))
-            path = None if session.is_original else _path(session, table["timestamp"][rows])
+            path = car_path(session, table["timestamp"][rows])
         except AcpilotError:
             path = None
         if path is None:

@@ -1,0 +1,214 @@
+"""A session in the Rerun viewer: pictures with their labels, inputs, speed and the car's place on one timeline."""
+
+import io
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from acpilot.dataset.car_path import car_path
+from acpilot.dataset.convert import decode, labels_as_converted
+from acpilot.errors import AcpilotError
+from acpilot.files import replace
+from acpilot.labels import Labels
+from acpilot.progress import Progress
+from acpilot.session import Session
+
+try:
+    import rerun as rr
+    import rerun.blueprint as rrb
+except ModuleNotFoundError as error:
+    raise AcpilotError(f"the viewer needs {error.name}, which is not installed: pip install rerun-sdk") from None
+
+_WIDTH = 960
+"""Pictures are shown no wider, pixels: an hour of them stays below 3 GB."""
+_QUALITY = 80
+_DRAIN_EVERY = 32
+"""Pictures that are on their way at once: bounds the memory."""
+_PATIENCE = 60.0
+_CURVES = {
+    "speed": ("speed, km/h", (59, 130, 246)),
+    "inputs/steering": ("steering, left − … + right", (232, 121, 12)),
+    "inputs/throttle": ("throttle", (45, 164, 78)),
+    "inputs/brake": ("brake", (229, 72, 77)),
+}
+_PICTURE, _ARROW, _LABEL, _WAY, _CAR = "picture", "picture/steering", "label", "track/driven", "track/car"
+
+
+def save(session: Session, path: Path, progress: Progress) -> None:
+    """Write a file for the viewer; it is there whole or not at all.
+
+    Raises:
+        AcpilotError: the session lacks what labels need, the name is not one of the viewer's, or the disk is full.
+    """
+    if path.suffix != ".rrd":
+        raise AcpilotError(f"{path} is no name that the viewer knows: let it end in .rrd")
+    labels, chosen, _ = labels_as_converted(session)
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            recording = _recording(f"acpilot_{session.folder.resolve().name}")
+            stream = recording.binary_stream()
+
+            def drain() -> None:
+                file.write(stream.read() or b"")
+
+            _send(recording, session, labels, chosen, drain, progress)
+            drain()
+        replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise AcpilotError(
+            f"cannot write {path}: {error.strerror}; free some space, or choose another --save"
+        ) from None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def show(session: Session, progress: Progress) -> None:
+    """Open the viewer and send a session to it.
+
+    Raises:
+        AcpilotError: the session lacks what labels need, there is no display, or the viewer was closed meanwhile.
+    """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise AcpilotError("there is no display to open the viewer on: write a file for it with --save FILE.rrd")
+    labels, chosen, _ = labels_as_converted(session)
+    recording = _recording(None)
+    try:
+        recording.spawn(hide_welcome_screen=True)
+        _send(recording, session, labels, chosen, lambda: recording.flush(timeout_sec=_PATIENCE), progress)
+        recording.flush(timeout_sec=_PATIENCE)
+    except RuntimeError as error:  # what Rerun raises when the viewer does not start or answer
+        raise AcpilotError(f"the viewer is not there ({error}): write a file for it with --save FILE.rrd") from None
+
+
+def _recording(identity: str | None) -> rr.RecordingStream:
+    recording = rr.RecordingStream("acpilot", recording_id=identity)
+    # Only the session's own time counts, not when its pictures were sent.
+    recording.set_log_time_enabled(False)
+    recording.set_log_tick_enabled(False)
+    return recording
+
+
+def _send(
+    recording: rr.RecordingStream,
+    session: Session,
+    labels: Labels,
+    chosen: np.ndarray,
+    drain: Callable[[], None],
+    progress: Progress,
+) -> None:
+    path = car_path(session, labels.timestamp)
+    recording.send_recording_name(session.folder.resolve().name)
+    recording.send_blueprint(_blueprint(with_map=path is not None))
+    _send_labels(recording, labels, chosen)
+    if path is not None:
+        recording.log(_WAY, rr.LineStrips2D(_parts(path), colors=(128, 136, 144), radii=0.8), static=True)
+        recording.log(_CAR, rr.Points2D.from_fields(colors=(232, 121, 12), radii=rr.Radius.ui_points(7)), static=True)
+        recording.send_columns(_CAR, _times(labels), rr.Points2D.columns(positions=path))
+    drain()
+    total = len(labels.frame)
+    size: tuple[int, int] | None = None
+    for done, (number, frame) in enumerate(decode(session.video_file), 1):
+        picture, jpeg = _encoded(frame)
+        if size is None:
+            size = picture
+            _send_arrows(recording, labels, size)
+        recording.set_time("frame", sequence=number)
+        recording.set_time("time", duration=float(labels.timestamp[number]))
+        recording.log(_PICTURE, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        if done % _DRAIN_EVERY == 0:
+            drain()
+        progress(done, total)
+
+
+def _blueprint(*, with_map: bool) -> rrb.Blueprint:
+    places = [rrb.Spatial2DView(origin="track", name="track")] if with_map else []
+    return rrb.Blueprint(
+        rrb.Vertical(
+            rrb.Horizontal(
+                rrb.Spatial2DView(origin=_PICTURE, name="picture, and the steering as an arrow"),
+                rrb.Vertical(
+                    rrb.TextDocumentView(origin=_LABEL, name="label"), *places, row_shares=[1, 2][: 1 + with_map]
+                ),
+                column_shares=[3, 1],
+            ),
+            rrb.TimeSeriesView(origin="inputs", name="inputs"),
+            rrb.TimeSeriesView(origin="speed", name="speed"),
+            row_shares=[5, 2, 2],
+        ),
+        rrb.TimePanel(state="expanded", timeline="time"),
+        collapse_panels=True,
+    )
+
+
+def _times(labels: Labels, which: np.ndarray | slice = slice(None)) -> list[rr.TimeColumn]:
+    return [
+        rr.TimeColumn("time", duration=labels.timestamp[which]),
+        rr.TimeColumn("frame", sequence=labels.frame[which]),
+    ]
+
+
+def _send_labels(recording: rr.RecordingStream, labels: Labels, chosen: np.ndarray) -> None:
+    known = labels.known | labels.paused
+    values = (labels.speed_kmh, labels.steering, labels.throttle, labels.brake)
+    for (entity, (name, colour)), numbers in zip(_CURVES.items(), values, strict=True):
+        recording.log(entity, rr.SeriesLines(names=name, colors=colour, widths=1.5), static=True)
+        recording.send_columns(entity, _times(labels, known), rr.Scalars.columns(scalars=numbers[known]))
+    kinds = {
+        "labelled": chosen,
+        "marked": labels.excluded,
+        "paused": labels.paused,
+        "instant not certain": labels.known,
+    }
+    fates = np.select(list(kinds.values()), list(kinds), "no telemetry")
+    texts = [_text(labels, i, str(fate)) for i, fate in enumerate(fates)]
+    recording.send_columns(
+        _LABEL, _times(labels), rr.TextDocument.columns(text=texts, media_type=["text/markdown"] * len(texts))
+    )
+
+
+def _text(labels: Labels, i: int, fate: str) -> str:
+    """The label of a frame, as Markdown."""
+    head = f"**frame {i}** at {labels.timestamp[i]:.3f} s\n\n"
+    head += fate if fate == "labelled" else f"left out: {fate}"
+    if fate == "no telemetry":
+        return head
+    return head + (
+        f"\n\n| | |\n|---|---|\n| steering | {labels.steering[i]:+.3f} |\n| throttle | {labels.throttle[i]:.3f} |\n"
+        f"| brake | {labels.brake[i]:.3f} |\n| speed | {labels.speed_kmh[i]:.1f} km/h |\n| gear | {labels.gear[i]} |\n"
+    )
+
+
+def _send_arrows(recording: rr.RecordingStream, labels: Labels, size: tuple[int, int]) -> None:
+    """The steering as the contact sheet draws it: leaning the way the wheel is turned, three times as far."""
+    width, height = size
+    known = labels.known | labels.paused
+    angles = np.clip(3 * 90 * labels.steering[known], -80, 80) * (math.pi / 180)
+    vectors = 0.3 * height * np.stack([np.sin(angles), -np.cos(angles)], axis=1)
+    origins = np.tile([0.5 * width, 0.82 * height], (len(vectors), 1))
+    recording.log(_ARROW, rr.Arrows2D.from_fields(colors=(255, 205, 40), radii=rr.Radius.ui_points(2.5)), static=True)
+    recording.send_columns(_ARROW, _times(labels, known), rr.Arrows2D.columns(origins=origins, vectors=vectors))
+
+
+def _encoded(frame: av.VideoFrame) -> tuple[tuple[int, int], bytes]:
+    """Width and height of a picture as it is shown, and its JPEG."""
+    picture = Image.fromarray(frame.to_ndarray(format="rgb24"))
+    if picture.width > _WIDTH:
+        picture = picture.resize((_WIDTH, round(picture.height * _WIDTH / picture.width)), Image.Resampling.BOX)
+    raw = io.BytesIO()
+    picture.save(raw, "JPEG", quality=_QUALITY)
+    return picture.size, raw.getvalue()
+
+
+def _parts(path: np.ndarray) -> list[np.ndarray]:
+    """A path, float64 (n, 2), cut where the car was put elsewhere."""
+    step = np.hypot(*np.diff(path, axis=0).T)
+    return np.split(path, np.flatnonzero(step > 10 + 5 * np.median(step)) + 1)
