@@ -150,7 +150,7 @@ def report(folder: Path, /) -> None:
 
 @app.command
 def view(session: Path, /, *, save: Path | None = None) -> None:
-    """Show a session in the Rerun viewer: pictures with their labels, inputs, speed and the car's place on one timeline.
+    """Show a session in the Rerun viewer: pictures with labels, inputs, speed and track position on one timeline.
 
     Args:
         session: The session's folder, such as ac_telemetry_data/20261122_191500.

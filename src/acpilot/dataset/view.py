@@ -1,8 +1,10 @@
 """A session in the Rerun viewer: pictures with their labels, inputs, speed and the car's place on one timeline."""
 
+import errno
 import io
 import math
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +32,8 @@ _WIDTH = 960
 _QUALITY = 80
 _DRAIN_EVERY = 32
 """Pictures that are on their way at once: bounds the memory."""
-_PATIENCE = 60.0
+_PATIENCE = 60.0  # seconds
+_RESERVE = 64 << 20  # bytes that must stay free on the disk
 _CURVES = {
     "speed": ("speed, km/h", (59, 130, 246)),
     "inputs/steering": ("steering, left − … + right", (232, 121, 12)),
@@ -48,27 +51,28 @@ def save(session: Session, path: Path, progress: Progress) -> None:
     """
     if path.suffix != ".rrd":
         raise AcpilotError(f"{path} is no name that the viewer knows: let it end in .rrd")
-    labels, chosen, _ = labels_as_converted(session)
+    recording, labels = _recording(session, f"acpilot_{session.folder.resolve().name}")
     part = path.with_name(path.name + ".part")
+
+    def drain() -> None:
+        recording.flush(timeout_sec=_PATIENCE)
+        # Rerun writes in a thread of its own, which would wait for ever on a disk that is full.
+        if shutil.disk_usage(part.parent).free < _RESERVE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     try:
-        with part.open("wb") as file:
-            recording = _recording(f"acpilot_{session.folder.resolve().name}")
-            stream = recording.binary_stream()
-
-            def drain() -> None:
-                file.write(stream.read() or b"")
-
-            _send(recording, session, labels, chosen, drain, progress)
-            drain()
+        part.open("wb").close()  # a name that cannot be written is told by the system, not by Rerun's own words
+        drain()
+        recording.save(part)
+        _send_pictures(recording, session, labels, drain, progress)
+        recording.disconnect()
         replace(part, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise AcpilotError(f"cannot write {path}: {reason}; free some space, or choose another --save") from None
+    finally:
+        recording.disconnect()
         part.unlink(missing_ok=True)
-        raise AcpilotError(
-            f"cannot write {path}: {error.strerror}; free some space, or choose another --save"
-        ) from None
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def show(session: Session, progress: Progress) -> None:
@@ -79,33 +83,22 @@ def show(session: Session, progress: Progress) -> None:
     """
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise AcpilotError("there is no display to open the viewer on: write a file for it with --save FILE.rrd")
-    labels, chosen, _ = labels_as_converted(session)
-    recording = _recording(None)
+    recording, labels = _recording(session, None)
     try:
         recording.spawn(hide_welcome_screen=True)
-        _send(recording, session, labels, chosen, lambda: recording.flush(timeout_sec=_PATIENCE), progress)
-        recording.flush(timeout_sec=_PATIENCE)
+        _send_pictures(recording, session, labels, lambda: recording.flush(timeout_sec=_PATIENCE), progress)
     except RuntimeError as error:  # what Rerun raises when the viewer does not start or answer
         raise AcpilotError(f"the viewer is not there ({error}): write a file for it with --save FILE.rrd") from None
 
 
-def _recording(identity: str | None) -> rr.RecordingStream:
+def _recording(session: Session, identity: str | None) -> tuple[rr.RecordingStream, Labels]:
+    """All of a session but its pictures, and the labels; it is kept until the recording has somewhere to go."""
+    labels, chosen, _ = labels_as_converted(session)
+    path = car_path(session, labels.timestamp)
     recording = rr.RecordingStream("acpilot", recording_id=identity)
     # Only the session's own time counts, not when its pictures were sent.
     recording.set_log_time_enabled(False)
     recording.set_log_tick_enabled(False)
-    return recording
-
-
-def _send(
-    recording: rr.RecordingStream,
-    session: Session,
-    labels: Labels,
-    chosen: np.ndarray,
-    drain: Callable[[], None],
-    progress: Progress,
-) -> None:
-    path = car_path(session, labels.timestamp)
     recording.send_recording_name(session.folder.resolve().name)
     recording.send_blueprint(_blueprint(with_map=path is not None))
     _send_labels(recording, labels, chosen)
@@ -113,13 +106,16 @@ def _send(
         recording.log(_WAY, rr.LineStrips2D(_parts(path), colors=(128, 136, 144), radii=0.8), static=True)
         recording.log(_CAR, rr.Points2D.from_fields(colors=(232, 121, 12), radii=rr.Radius.ui_points(7)), static=True)
         recording.send_columns(_CAR, _times(labels), rr.Points2D.columns(positions=path))
-    drain()
+    return recording, labels
+
+
+def _send_pictures(
+    recording: rr.RecordingStream, session: Session, labels: Labels, drain: Callable[[], None], progress: Progress
+) -> None:
     total = len(labels.frame)
-    size: tuple[int, int] | None = None
     for done, (number, frame) in enumerate(decode(session.video_file), 1):
-        picture, jpeg = _encoded(frame)
-        if size is None:
-            size = picture
+        size, jpeg = _encoded(frame)
+        if done == 1:
             _send_arrows(recording, labels, size)
         recording.set_time("frame", sequence=number)
         recording.set_time("time", duration=float(labels.timestamp[number]))
@@ -127,6 +123,7 @@ def _send(
         if done % _DRAIN_EVERY == 0:
             drain()
         progress(done, total)
+    drain()
 
 
 def _blueprint(*, with_map: bool) -> rrb.Blueprint:
