@@ -47,14 +47,15 @@ def content(path: Path) -> dict[str, Rows]:
         if chunk.is_static:
             continue
         assert sorted(chunk.timeline_names) == ["frame", "time"]
-        columns = chunk.to_record_batch().to_pydict()
-        times, frames = columns.pop("time"), columns.pop("frame")
+        batch = chunk.to_record_batch()
+        times = batch["time"].cast("int64").to_pylist()
+        columns = batch.drop_columns(["time"]).to_pydict()
+        frames = columns.pop("frame")
         for name, values in columns.items():
             if ":" in name:
                 rows = found.setdefault(f"{chunk.entity_path}:{name.split(':')[1]}", [])
                 rows += [
-                    (time.total_seconds(), frame, value[0])
-                    for time, frame, value in zip(times, frames, values, strict=True)
+                    (time / 1e9, frame, value[0]) for time, frame, value in zip(times, frames, values, strict=True)
                 ]
     return {name: sorted(rows, key=lambda row: row[1]) for name, rows in found.items()}
 

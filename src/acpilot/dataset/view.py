@@ -13,6 +13,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from acpilot.clock import NS
 from acpilot.dataset.car_path import car_path
 from acpilot.dataset.convert import decode, labels_as_converted
 from acpilot.errors import AcpilotError
@@ -112,13 +113,13 @@ def _recording(session: Session, identity: str | None) -> tuple[rr.RecordingStre
 def _send_pictures(
     recording: rr.RecordingStream, session: Session, labels: Labels, drain: Callable[[], None], progress: Progress
 ) -> None:
-    total = len(labels.frame)
+    total, durations = len(labels.frame), _durations(labels)
     for done, (number, frame) in enumerate(decode(session.video_file), 1):
         size, jpeg = _encoded(frame)
         if done == 1:
             _send_arrows(recording, labels, size)
         recording.set_time("frame", sequence=number)
-        recording.set_time("time", duration=float(labels.timestamp[number]))
+        recording.set_time("time", duration=durations[number])
         recording.log(_PICTURE, rr.EncodedImage(contents=jpeg, media_type="image/jpeg"))
         if done % _DRAIN_EVERY == 0:
             drain()
@@ -146,9 +147,14 @@ def _blueprint(*, with_map: bool) -> rrb.Blueprint:
     )
 
 
+def _durations(labels: Labels) -> np.ndarray:
+    """Whole nanoseconds, timedelta64[ns] (n,): Rerun rounds seconds one way in columns and another in rows."""
+    return np.round(labels.timestamp * NS).astype("timedelta64[ns]")
+
+
 def _times(labels: Labels, which: np.ndarray | slice = slice(None)) -> list[rr.TimeColumn]:
     return [
-        rr.TimeColumn("time", duration=labels.timestamp[which]),
+        rr.TimeColumn("time", duration=_durations(labels)[which]),
         rr.TimeColumn("frame", sequence=labels.frame[which]),
     ]
 
