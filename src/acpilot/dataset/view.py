@@ -25,6 +25,7 @@ from acpilot.session import Session
 try:
     import rerun as rr
     import rerun.blueprint as rrb
+    import rerun_cli
 except ModuleNotFoundError as error:
     raise AcpilotError(f"the viewer needs {error.name}, which is not installed: pip install rerun-sdk") from None
 
@@ -86,10 +87,17 @@ def show(session: Session, progress: Progress) -> None:
         raise AcpilotError("there is no display to open the viewer on: write a file for it with --save FILE.rrd")
     recording, labels = _recording(session, None)
     try:
-        recording.spawn(hide_welcome_screen=True)
+        rr.spawn(hide_welcome_screen=True, executable_path=_viewer(), recording=recording)
         _send_pictures(recording, session, labels, lambda: recording.flush(timeout_sec=_PATIENCE), progress)
     except RuntimeError as error:  # what Rerun raises when the viewer does not start or answer
-        raise AcpilotError(f"the viewer is not there ({error}): write a file for it with --save FILE.rrd") from None
+        reason = str(error).partition("\n")[0]
+        raise AcpilotError(f"the viewer is not there ({reason}): write a file for it with --save FILE.rrd") from None
+
+
+def _viewer() -> str | None:
+    """The viewer that came with the package, which is not on the PATH of a venv that is not activated."""
+    brought = Path(rerun_cli.__file__).with_name("rerun.exe" if sys.platform == "win32" else "rerun")
+    return str(brought) if brought.exists() else None
 
 
 def _recording(session: Session, identity: str | None) -> tuple[rr.RecordingStream, Labels]:
@@ -134,15 +142,15 @@ def _blueprint(*, with_map: bool) -> rrb.Blueprint:
             rrb.Horizontal(
                 rrb.Spatial2DView(origin=_PICTURE, name="picture, and the steering as an arrow"),
                 rrb.Vertical(
-                    rrb.TextDocumentView(origin=_LABEL, name="label"), *places, row_shares=[1, 2][: 1 + with_map]
+                    rrb.TextDocumentView(origin=_LABEL, name="label"), *places, row_shares=[1, 1][: 1 + with_map]
                 ),
                 column_shares=[3, 1],
             ),
             rrb.TimeSeriesView(origin="inputs", name="inputs"),
             rrb.TimeSeriesView(origin="speed", name="speed"),
-            row_shares=[5, 2, 2],
+            row_shares=[6, 2, 2],
         ),
-        rrb.TimePanel(state="expanded", timeline="time"),
+        rrb.TimePanel(state="collapsed", timeline="time"),
         collapse_panels=True,
     )
 
@@ -185,8 +193,8 @@ def _text(labels: Labels, i: int, fate: str) -> str:
     if fate == "no telemetry":
         return head
     return head + (
-        f"\n\n| | |\n|---|---|\n| steering | {labels.steering[i]:+.3f} |\n| throttle | {labels.throttle[i]:.3f} |\n"
-        f"| brake | {labels.brake[i]:.3f} |\n| speed | {labels.speed_kmh[i]:.1f} km/h |\n| gear | {labels.gear[i]} |\n"
+        f"\n\nsteering {labels.steering[i]:+.3f}\n\nthrottle {labels.throttle[i]:.3f}, brake {labels.brake[i]:.3f}\n\n"
+        f"{labels.speed_kmh[i]:.1f} km/h in gear {labels.gear[i]}"
     )
 
 
