@@ -32,7 +32,8 @@ GAME = {
 }
 DISPLAY = {"Xvfb": ["xvfb"]}
 OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
-TESTING = {**GAME, **DISPLAY, **OBS, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
+BROWSER = {"chromium": ["chromium"]}
+TESTING = {**GAME, **DISPLAY, **OBS, **BROWSER, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:

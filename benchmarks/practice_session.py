@@ -45,7 +45,7 @@ class _Pages(PagePublisher):
         pass
 
 
-def make_session(
+def make_session(  # noqa: PLR0913
     folder: Path,
     *,
     track: str = "allround",

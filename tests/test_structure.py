@@ -74,9 +74,10 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys; from acpilot.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([name for name in ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib') if name in sys.modules])"
+        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
-    for command in ("record", "convert", "practice", "demo"):
+    for command in ("record", "convert", "report", "practice", "demo"):
         assert command in result.stdout

@@ -222,6 +222,45 @@ def combine(
 
 
 @app.command
+def report(folder: Path, /) -> None:
+    """Write the report of a session or a dataset: one HTML page with plots, contact sheet and the checks.
+
+    The page needs nothing but itself: it can be sent to others. Labels are shown as acpilot convert made them.
+
+    Args:
+        folder: A session's folder, such as ac_telemetry_data/20261122_191500, or a dataset's.
+    """
+    from acpilot.dataset.report import report as write_report
+
+    with progress_bar(console, folder.name) as progress:
+        path = write_report(folder, progress)
+    say(str(path))
+
+
+@app.command
+def view(session: Path, /, *, save: Path | None = None) -> None:
+    """Show a session in the Rerun viewer: pictures with labels, inputs, speed and track position on one timeline.
+
+    Args:
+        session: The session's folder, such as ac_telemetry_data/20261122_191500.
+        save: Write a file (name it FILE.rrd) for the viewer instead of opening it.
+    """
+    from acpilot.dataset.view import save as save_session
+    from acpilot.dataset.view import show
+    from acpilot.session import Session
+
+    opened = Session.open(session)
+    with progress_bar(console, session.name) as progress:
+        if save is None:
+            show(opened, progress)
+        else:
+            save_session(opened, save, progress)
+    if save is not None:
+        say(f"{save}")
+        say(f"next      rerun {save}")
+
+
+@app.command
 def doctor(settings: RecordSettings = RecordSettings()) -> None:
     """Check game pages, window, OBS, disk, stop key, gamepad and models, with the remedy for each fault.
 

@@ -2,7 +2,9 @@
 
 import csv
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -18,9 +20,6 @@ _WHITE, _GREEN, _RED, _YELLOW, _SHADE = (255, 255, 255), (60, 200, 90), (230, 70
 def contact_sheet(session: Session) -> Path:
     """Draw a session's contact sheet; the path of the PNG.
 
-    Half of its images are spread evenly over the session, the others are those with the most steering around them, so
-    that bends to both sides are seen.
-
     Raises:
         AcpilotError: the session has not been converted.
     """
@@ -29,14 +28,27 @@ def contact_sheet(session: Session) -> Path:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         raise AcpilotError(f"{session.folder} has not been converted: run 'acpilot convert {session.folder}'") from None
+    draw_sheet(rows, session.images_folder).save(session.contact_sheet_file)
+    return session.contact_sheet_file
+
+
+def draw_sheet(rows: Sequence[Mapping[str, Any]], folder: Path) -> Image.Image:
+    """Draw a contact sheet.
+
+    Half of its images are spread evenly over the rows, the others are those with the most steering around them, so
+    that bends to both sides are seen.
+
+    Args:
+        rows: one at least, with image_name, steering, throttle, brake, speed and frame.
+        folder: what their image_name is relative to.
+    """
     chosen = _choose(np.array([float(row["steering"]) for row in rows]))
-    tiles = [_tile(session, rows[i]) for i in chosen]
+    tiles = [_tile(folder / rows[i]["image_name"], rows[i]) for i in chosen]
     width, height = tiles[0].size
     sheet = Image.new("RGB", (width * _COLUMNS, height * math.ceil(len(tiles) / _COLUMNS)))
     for place, tile in enumerate(tiles):
         sheet.paste(tile, (place % _COLUMNS * width, place // _COLUMNS * height))
-    sheet.save(session.contact_sheet_file)
-    return session.contact_sheet_file
+    return sheet
 
 
 def _choose(steering: np.ndarray) -> list[int]:
@@ -48,8 +60,8 @@ def _choose(steering: np.ndarray) -> list[int]:
     ]
 
 
-def _tile(session: Session, row: dict[str, str]) -> Image.Image:
-    with Image.open(session.images_folder / row["image_name"]) as picture:
+def _tile(image: Path, row: Mapping[str, Any]) -> Image.Image:
+    with Image.open(image) as picture:
         height = round(picture.height * _TILE_WIDTH / picture.width)
         tile = picture.convert("RGB").resize((_TILE_WIDTH, height), Image.Resampling.BOX)
     draw = ImageDraw.Draw(tile, "RGBA")

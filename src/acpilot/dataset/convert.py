@@ -69,6 +69,26 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress, thr
         ) from None
 
 
+def labels_as_converted(session: Session) -> tuple[Labels, np.ndarray, Steering]:
+    """Labels of all frames under the settings of the last conversion, or the usual ones before the first.
+
+    Returns:
+        The labels, however wide the alignment's bound is; which of them are taken, bool (n,); the steering behind them.
+
+    Raises:
+        AcpilotError: the session lacks what labels need.
+    """
+    settings = ConvertSettings()
+    if stamp := read_stamp(session):
+        made = stamp["labels"]["settings"]
+        settings = ConvertSettings(
+            **{name: made[name] for name in ("steering_unit", "steering_lock", "keep_paused", "fps") if name in made}
+        )
+    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, np.inf)
+    chosen = labels.chosen(keep_paused=settings.keep_paused) & _at_rate(labels.instant, settings.fps)
+    return labels, chosen, steering
+
+
 def _convert(  # noqa: PLR0913
     session: Session,
     settings: ConvertSettings,

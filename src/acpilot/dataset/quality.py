@@ -272,7 +272,7 @@ def _spells(session: Session) -> Iterator[Finding]:
         if mine:
             where = ", ".join(f"{mark.first:.1f}-{mark.last:.1f}" for mark in mine[:5]) + (" ..." if mine[5:] else "")
             yield Finding(why, "note", f"{len(mine)} spells, {seconds:.1f} s: {where}",
-                          "left out of a dataset once marked", {"spells": len(mine), "seconds": round(seconds, 3)})  # fmt: skip
+                          "left out once marked", {"spells": len(mine), "seconds": round(seconds, 3)})  # fmt: skip
         else:
             yield Finding(why, "ok", "none", "", {"spells": 0, "seconds": 0.0})
 
