@@ -83,7 +83,7 @@ def write_dataset(folder: Path, *sessions: Session) -> Dataset:
             "folder": str(session.folder), "car": game.get("car", ""), "track": game.get("track", ""),
             "track_configuration": game.get("track_configuration", ""), "fps": 10.0, "frames": 80,
             "error_bound_ms": alignment.error_bound_ms if alignment else None,
-            "alignment": alignment.method if alignment else "", "original": session.is_original,
+            "alignment": alignment.method if alignment else "", "original": session.is_original, "conversion": {},
         }  # fmt: skip
     dataset.record_file.write_text(json.dumps({"format": 1, "settings": {}, "sessions": entries}))
     with dataset.table_file.open("w", encoding="utf-8", newline="") as file:
