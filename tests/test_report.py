@@ -197,10 +197,10 @@ def test_a_dataset(tmp_path: Path) -> None:
     assert re.search(rf"{recorded[0].folder.name} test_coupe ring short 10 80 1.5 ms 61 10 9", words)
 
 
-def test_an_hour_makes_a_page_that_can_be_sent(tmp_path: Path) -> None:
-    session = write_drive(tmp_path / "sessions", frames=36_000, noise=0.1)
+def test_a_quarter_of_an_hour_makes_a_page_that_can_be_sent(tmp_path: Path) -> None:
+    session = write_drive(tmp_path / "sessions", frames=9_000, noise=0.1)
     text = report(session.folder)
-    assert "36000, 36000 of them labelled" in words_of(text)
+    assert "9000, 9000 of them labelled" in words_of(text)
     assert titles_of(text) == PLOTS
     assert len(text) < 3_000_000
 
