@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
+from cyclopts.validators import Number
 from rich.console import Console
 
 from acpilot import __version__
@@ -195,6 +196,55 @@ def mark(
         say("no marks")
     if (exclude or remove) and opened.labels_file.exists():
         say(f"next      acpilot convert {session}")
+
+
+@app.command
+def lag(
+    session: Path,
+    /,
+    *,
+    fix: Annotated[bool, Parameter(negative="")] = False,
+    undo: Annotated[bool, Parameter(negative="")] = False,
+    range_ms: Annotated[float, Parameter(validator=Number(gte=200, lte=20_000))] = 2000.0,
+) -> None:
+    """Estimate from the pictures alone how far a session's labels are off in time.
+
+    How the picture turns is compared with how the car turned. Works on sessions of any tool, and says so when the
+    pictures cannot tell.
+
+    Args:
+        session: The session's folder.
+        fix: Re-align the labels by it; the old ones are kept as *_before_lag.csv, the recording is not changed.
+        undo: Take an earlier --fix back.
+        range_ms: Largest lag that is looked for, milliseconds.
+    """
+    from acpilot.dataset.lag import estimate_lag
+    from acpilot.dataset.realign import realign, take_back
+    from acpilot.session import Session
+
+    opened = Session.open(session)
+    if fix and undo:
+        raise AcpilotError("--fix and --undo contradict each other: give one of them")
+    with progress_bar(console, session.name) as progress:
+        if undo:
+            corrected = take_back(opened, progress)
+            found = None
+        else:
+            found = estimate_lag(opened, progress, range_ms)
+            corrected = realign(opened, found, progress) if fix else False
+    if found is None:
+        say(f"{session}: " + ("the correction is taken back" if corrected else "there is no correction to take back"))
+        return
+    say(f"{session}: {found}")
+    now = opened.correction / 1e6
+    if corrected:
+        say(
+            f"labels are corrected by {now:+.1f} ms; the old ones are kept (acpilot lag --undo {session} takes it back)"
+        )
+    elif now:
+        say(f"labels are corrected by {now:+.1f} ms" + ("" if found.is_met_by(now) else "; --fix corrects them anew"))
+    elif found.milliseconds is not None:
+        say("the labels agree with the pictures" if found.is_met_by(0) else f"next      acpilot lag --fix {session}")
 
 
 @app.command

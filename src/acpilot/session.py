@@ -117,6 +117,8 @@ class Session:
         self.debug_file = folder / "debug.log"
         self.marks_file = folder / "marks.json"
         self.lag_file = folder / "lag.json"
+        self.inputs_before_lag_file = folder / "inputs_before_lag.csv"
+        self.labels_before_lag_file = folder / "processed_data_before_lag.csv"
         self.report_file = folder / "report.html"
         self.manifest = Manifest()
 
@@ -192,6 +194,12 @@ class Session:
             return 0
         except (OSError, ValueError, TypeError, KeyError):
             raise AcpilotError(f"{self.lag_file} is damaged: run 'acpilot lag --fix {self.folder}' again") from None
+
+    def labels_before_lag(self) -> Iterator[tuple[Path, Path]]:
+        """Each file of labels that a correction changes, and where it is kept as it was before."""
+        yield self.labels_file, self.labels_before_lag_file
+        if not self.is_original:
+            yield self.inputs_file, self.inputs_before_lag_file
 
     def save(self) -> None:
         """Write the manifest.

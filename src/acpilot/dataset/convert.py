@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from acpilot.dataset.images import image_encoder
+from acpilot.dataset.lag import estimate_lag
 from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
 from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
@@ -78,12 +79,7 @@ def labels_as_converted(session: Session) -> tuple[Labels, np.ndarray, Steering]
     Raises:
         AcpilotError: the session lacks what labels need.
     """
-    settings = ConvertSettings()
-    if stamp := read_stamp(session):
-        made = stamp["labels"]["settings"]
-        settings = ConvertSettings(
-            **{name: made[name] for name in ("steering_unit", "steering_lock", "keep_paused", "fps") if name in made}
-        )
+    settings = settings_as_converted(session)
     labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, np.inf)
     chosen = labels.chosen(keep_paused=settings.keep_paused) & _at_rate(labels.instant, settings.fps)
     return labels, chosen, steering
@@ -130,7 +126,10 @@ def _convert(  # noqa: PLR0913
     left_out = len(labels.frame) - int(chosen.sum())
     unread = len(names) - len(there)
     lost = max(session.manifest.counts.frames - len(labels.frame), 0) + unread
-    return Conversion(len(there), written, left_out, lost, tuple(_notes(session, labels, settings)))
+    notes = list(_notes(session, labels, settings))
+    if session.is_original and (written or not same):
+        notes.append(f"{estimate_lag(session, progress)}; acpilot lag --fix {session.folder} re-aligns the labels")
+    return Conversion(len(there), written, left_out, lost, tuple(notes))
 
 
 def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:
@@ -194,6 +193,17 @@ def read_stamp(session: Session) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
+
+
+def settings_as_converted(session: Session) -> ConvertSettings:
+    """The settings of the session's last conversion; the usual ones when it was not converted."""
+    stamp = read_stamp(session)
+    if not stamp:
+        return ConvertSettings()
+    made: dict[str, Any] = {**stamp["images"], **stamp["labels"]["settings"]}
+    known = {name.name for name in fields(ConvertSettings)}
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in made.items() if k in known}
+    return ConvertSettings(**plain)
 
 
 def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.finding import Finding, Verdict
+from acpilot.dataset.lag import estimate_lag
 from acpilot.dataset.picture_faults import picture_faults
 from acpilot.dataset.spells import find_spells
 from acpilot.errors import AcpilotError
@@ -40,7 +41,13 @@ def check_session(session: Session, progress: Progress) -> list[Finding]:
         return [
             Finding("labels", "unfit", str(error), "acpilot convert says the same, and takes the settings that help")
         ]
-    found = [_frames(labels), _alignment(session, labels), *_gaps(session, labels), _steering_unit(steering)]
+    found = [
+        _frames(labels),
+        _alignment(session, labels),
+        _lag(session, labels, progress),
+        *_gaps(session, labels),
+        _steering_unit(steering),
+    ]
     found += [*_inputs(labels), _balance(labels.steering[labels.chosen(keep_paused=False)])]
     found += [*_spells(session), _marks(session, labels)]
     repeated = int(repeated_frames(session.video_file).sum())
@@ -168,6 +175,19 @@ def _alignment(session: Session, labels: Labels) -> Finding:
         "more than half a frame: see docs/recording.md" if wide else "",
         {"error_bound_ms": alignment.error_bound_ms},
     )
+
+
+def _lag(session: Session, labels: Labels, progress: Progress) -> Finding:
+    lag = estimate_lag(session, progress)
+    figures = {"lag_ms": lag.milliseconds, "low_ms": lag.low, "high_ms": lag.high, "pairs": lag.pairs}
+    if lag.milliseconds is None:
+        return Finding("lag", "note", str(lag), "", figures)
+    if lag.is_met_by(session.correction / 1e6):
+        corrected = f", corrected by {session.correction / 1e6:+.0f} ms" if session.correction else ""
+        return Finding("lag", "ok", f"the pictures agree with the labels: {lag}{corrected}", "", figures)
+    frame_ms = float(np.median(np.diff(labels.instant))) / 1e6
+    verdict: Verdict = "warning" if abs(lag.milliseconds - session.correction / 1e6) > frame_ms / 2 else "note"
+    return Finding("lag", verdict, str(lag), f"acpilot lag --fix {session.folder}", figures)
 
 
 def _gaps(session: Session, labels: Labels) -> Iterator[Finding]:

@@ -1,0 +1,60 @@
+"""Moves a session's labels by its lag, and back."""
+
+import json
+from dataclasses import asdict
+
+from acpilot import __version__
+from acpilot.dataset.convert import convert, read_stamp, settings_as_converted
+from acpilot.dataset.lag import Lag
+from acpilot.errors import AcpilotError
+from acpilot.files import copy_atomically, write_atomically
+from acpilot.progress import Progress
+from acpilot.session import Session
+
+
+def realign(session: Session, lag: Lag, progress: Progress) -> bool:
+    """Correct the instants of all frames by a lag, and make the labels anew if there are any; whether that was needed.
+
+    The labels that were there before the first correction are kept beside them. A correction that the pictures agree
+    with is left as it is.
+
+    Raises:
+        AcpilotError: the pictures could not tell, or the disk is full.
+    """
+    if lag.milliseconds is None:
+        raise AcpilotError(f"{session.folder} is left as it is: {lag}")
+    needed = not lag.is_met_by(session.correction / 1e6)
+    try:
+        if needed:
+            if not session.lag_file.exists():
+                for now, before in session.labels_before_lag():
+                    if now.exists():
+                        copy_atomically(now, before)
+            record = {"correction_ms": round(lag.milliseconds, 3), **asdict(lag), "acpilot": __version__}
+            write_atomically(session.lag_file, json.dumps(record, indent=2) + "\n")
+        _label_anew(session, progress)
+    except OSError as error:
+        raise AcpilotError(f"cannot write to {session.folder}: {error.strerror or error}; free some space") from None
+    return needed
+
+
+def take_back(session: Session, progress: Progress) -> bool:
+    """Take a correction back: labels are again as they were recorded; whether there was one.
+
+    Raises:
+        AcpilotError: the disk is full.
+    """
+    corrected = session.lag_file.exists()
+    try:
+        session.lag_file.unlink(missing_ok=True)
+        _label_anew(session, progress)
+        for _, before in session.labels_before_lag():
+            before.unlink(missing_ok=True)
+    except OSError as error:
+        raise AcpilotError(f"cannot write to {session.folder}: {error.strerror or error}") from None
+    return corrected
+
+
+def _label_anew(session: Session, progress: Progress) -> None:
+    if read_stamp(session):
+        convert(session, settings_as_converted(session), progress)

@@ -1,0 +1,119 @@
+"""acpilot lag: how far labels are off, told from the pictures, against sessions shifted by known amounts."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acpilot.practice.car import Controls
+from acpilot.session import Session
+from conftest import acpilot
+from practice_session import make_session, shifted
+from test_convert import one_line, rows_of
+
+TRACKS = ("allround", "fast", "twisty")
+SHIFTS = (-300.0, -100.0, 50.0, 250.0)
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Session]:
+    return {track: make_session(tmp_path_factory.mktemp("driven"), track=track, seconds=50) for track in TRACKS}
+
+
+def lag(session: Session, *flags: str, code: int = 0) -> str:
+    ended, output = acpilot("lag", str(session.folder), *flags, folder=session.folder.parent)
+    assert ended == code, output
+    return output
+
+
+def told(output: str) -> tuple[float, float, float]:
+    """Estimate and interval, milliseconds."""
+    found = re.search(r"taken (\d+) ms (after|before) .* \(([+-]\d+) … ([+-]\d+) ms", output)
+    assert found, output
+    return float(found[1]) * (1 if found[2] == "after" else -1), float(found[3]), float(found[4])
+
+
+def test_the_lag_of_shifted_sessions_is_found_and_lies_in_its_interval(
+    driven: dict[str, Session], tmp_path: Path
+) -> None:
+    errors, held = [], []
+    for track, session in driven.items():
+        for shift in SHIFTS:
+            estimate, low, high = told(lag(shifted(session, shift, tmp_path / f"{track}{shift:g}")))
+            errors.append(abs(estimate + shift))
+            held.append(low <= -shift <= high)
+            assert high - low < 100
+    assert np.median(errors) <= 15, errors
+    assert np.mean(held) >= 0.9, errors
+
+
+def test_fix_re_aligns_the_labels_keeps_the_old_ones_and_can_be_taken_back(
+    driven: dict[str, Session], tmp_path: Path
+) -> None:
+    right = Session(Path(shutil.copytree(driven["twisty"].folder, tmp_path / "right")))
+    wrong = shifted(driven["twisty"], 200, tmp_path / "wrong")
+    for session in (right, wrong):
+        assert acpilot("convert", str(session.folder), "--size", "64", "36", folder=tmp_path)[0] == 0
+    before = {path: path.read_bytes() for path in (wrong.labels_file, wrong.inputs_file)}
+    raw = {path: path.read_bytes() for path in (wrong.telemetry_file, wrong.video_file, wrong.manifest_file)}
+
+    assert "acpilot lag --fix" in lag(wrong)
+    assert {path: path.read_bytes() for path in before} == before, "without --fix nothing changes"
+
+    assert "corrected by -" in lag(wrong, "--fix")
+    assert {path: path.read_bytes() for path in raw} == raw
+    assert wrong.labels_before_lag_file.read_bytes() == before[wrong.labels_file]
+    assert wrong.inputs_before_lag_file.read_bytes() == before[wrong.inputs_file]
+    truth = {row["frame"]: float(row["steering"]) for row in rows_of(right)}
+    fixed = rows_of(wrong)
+    assert len(fixed) > 0.9 * len(truth)
+    assert np.mean([abs(float(row["steering"]) - truth[row["frame"]]) for row in fixed]) < 0.03
+
+    once = wrong.labels_file.read_bytes()
+    assert "corrected by -" in lag(wrong, "--fix")
+    assert wrong.labels_file.read_bytes() == once, "a second time changes nothing"
+
+    assert "taken back" in lag(wrong, "--undo")
+    assert {path: path.read_bytes() for path in before} == before
+    assert not wrong.lag_file.exists()
+    assert not wrong.labels_before_lag_file.exists()
+
+
+def test_sessions_of_the_original_tool_are_estimated_when_they_are_converted(
+    driven: dict[str, Session], tmp_path: Path
+) -> None:
+    session = shifted(driven["allround"], 300, tmp_path / "original", original=True)
+    rows = session.inputs_file.read_bytes()
+    code, output = acpilot("convert", str(session.folder), "--size", "64", "36", folder=tmp_path)
+    assert code == 0, output
+    estimate, low, high = told(output)
+    assert low <= -300 <= high
+    assert estimate == pytest.approx(-300, abs=90)
+    assert "acpilot lag --fix" in output
+    lag(session, "--fix")
+    assert session.inputs_file.read_bytes() == rows, "what the original tool recorded is not touched"
+    assert acpilot("check", str(session.folder), "--json", folder=tmp_path)[1].count("corrected by") == 1
+
+
+def test_it_says_when_the_pictures_cannot_tell(driven: dict[str, Session], tmp_path: Path) -> None:
+    still = make_session(tmp_path, seconds=12, controls=Controls(0, 0, 1))
+    assert "cannot tell" in lag(still)
+    assert "left as it is" in one_line(lag(still, "--fix", code=1))
+    assert not still.lag_file.exists()
+
+    stranger = shifted(driven["twisty"], 0, tmp_path / "stranger")
+    stranger.telemetry_file.unlink()
+    shutil.copy(driven["fast"].telemetry_file, stranger.telemetry_file)
+    assert "cannot tell" in lag(stranger), "telemetry of another drive"
+
+
+def test_a_lag_beyond_the_range_is_found_only_with_a_larger_one(driven: dict[str, Session], tmp_path: Path) -> None:
+    session = shifted(driven["twisty"], 2600, tmp_path / "late")
+    assert "cannot tell" in lag(session)
+    assert told(lag(session, "--range-ms", "4000"))[0] == pytest.approx(-2600, abs=30)
+
+
+def test_contradicting_flags_are_refused(tmp_path: Path, driven: dict[str, Session]) -> None:
+    assert "--undo" in one_line(lag(driven["fast"], "--fix", "--undo", code=1))
