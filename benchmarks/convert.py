@@ -1,4 +1,4 @@
-"""How fast is acpilot convert? Against FFmpeg's command line, the original tool's way, and what decoding and encoding cost.
+"""How fast is acpilot convert? Against FFmpeg, the original tool's way, and what decoding and encoding cost.
 
 Needs ffmpeg (Debian: apt-get install ffmpeg) and OpenCV (pip install opencv-python-headless) beside acpilot itself.
 """
@@ -76,14 +76,12 @@ def seeking(session: Session, folder: Path, frames: int) -> float:
 def limit(session: Session) -> float:
     """Processor seconds that decoding and encoding one frame take, each alone on one thread."""
     encode = image_encoder(ConvertSettings())
-    frames = []
     with av.open(str(session.video_file)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
         decoder = container.decode(stream)
         start = time.thread_time()
-        for _ in range(_PICTURES):
-            frames.append(next(decoder))
+        frames = [next(decoder) for _ in range(_PICTURES)]
         decoding = time.thread_time() - start
     start = time.thread_time()
     for frame in frames:
