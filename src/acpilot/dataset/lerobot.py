@@ -50,6 +50,10 @@ def write_lerobot(
     videos = Videos(dataset, table, episodes, paths, fps=fps, progress=progress)
     if settings.video == "copy":
         videos.copy()
+        notes.append(
+            "load it with LeRobot's torchcodec (the usual one): its pyav backend takes every recording for BT.601, and "
+            "shows the colours of others, OBS's among them, a little wrong"
+        )
     else:
         videos.encode()
 

@@ -7,6 +7,8 @@ import numpy as np
 _QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 _ENOUGH_PIXELS = 150
 """Along the longer side of a picture: more of them change none of its statistics."""
+_ROUNDING = 1e-9
+"""Of shares that add up to a quantile."""
 
 Statistics = dict[str, list[Any]]
 """min, max, mean, std, q01, q10, q50, q90, q99: one number per entry of a vector, [[[number]]] per colour of a picture;
@@ -58,7 +60,7 @@ class ImageStatistics:
             "mean": mean,
             "std": np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1)),
             **{
-                name: np.array([values[np.flatnonzero(each >= quantile)[0]] for each in up_to])
+                name: np.array([values[np.flatnonzero(each >= quantile - _ROUNDING)[0]] for each in up_to])
                 for name, quantile in _QUANTILES.items()
             },
         }

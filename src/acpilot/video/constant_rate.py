@@ -12,11 +12,16 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 _TICKS = 1024
 """Of the file's clock to a frame: LeRobot's own files have as many."""
-_BT709 = 1
+_BT709, _BT601 = 1, 6
+"""FFmpeg's numbers: BT.709 of the primaries and the curve, which are the screen's; BT.601 of the matrix."""
 
 
 class VideoFile:
-    """Encodes pictures for random access: H.264 with every other frame a key frame, in BT.709 and tagged so."""
+    """Encodes pictures for random access: H.264 with every other frame a key frame.
+
+    The matrix is BT.601, and tagged so: readers that mind the tag and those that take every file for BT.601, as PyAV
+    did up to 15 at least, then agree on the colours.
+    """
 
     def __init__(self, path: Path, fps: int, width: int, height: int) -> None:
         self.frames = 0
@@ -28,7 +33,8 @@ class VideoFile:
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
         context.time_base = Fraction(1, fps)
         context.gop_size, context.max_b_frames = 2, 0
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_primaries = context.color_trc = _BT709
+        context.colorspace = _BT601
         context.color_range = ColorRange.MPEG
         context.thread_type = "FRAME"  # the next picture is read meanwhile
         context.options = {"crf": "18", "preset": "veryfast"}
@@ -43,7 +49,7 @@ class VideoFile:
         frame = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(picture, format="rgb24"),
             format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
+            dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.MPEG,
         )
         frame.pts, frame.time_base = self.frames, self._stream.codec_context.time_base
