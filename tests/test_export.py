@@ -6,7 +6,6 @@ import random
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from acpilot.dataset.episodes import find_episodes
 from acpilot.marks import Mark, write_marks
 from acpilot.session import Session
 from conftest import acpilot, running, wait_for
 from test_combine import combine, contents, table_of
-from test_convert import COLOURS, FRAMES, convert, gray_of, one_line, rows_of, write_session
+from test_convert import FRAMES, convert, gray_of, one_line, rows_of, write_session
 
 CAMERA = "observation.images.front"
 NUMBERS = ("min", "max", "mean", "std", "q01", "q10", "q50", "q90", "q99")
@@ -112,11 +108,6 @@ def pictures_of(path: Path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
-def planes_of(path: Path) -> list[bytes]:
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
-
-
 def info_of(out: Path) -> dict[str, Any]:
     info: dict[str, Any] = json.loads((out / "meta/info.json").read_text(encoding="utf-8"))
     return info
@@ -184,51 +175,6 @@ def test_episodes_are_runs_of_a_lap_in_the_order_of_the_splits(lerobot: Path, ma
         "train": {"train"}, "validation": {"validation"},
     }  # fmt: skip
     assert [number for first, last in ranges.values() for number in range(first, last)] == [*range(len(episodes))]
-
-
-FRAME = st.tuples(
-    st.sampled_from([1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 40]), st.sampled_from([0] * 15 + [1]), st.floats(-0.01, 0.01)
-)
-
-
-@given(st.dictionaries(st.sampled_from("abc"), st.lists(FRAME, min_size=10, max_size=60), min_size=1))
-def test_episodes_are_all_runs_of_a_second_and_no_frame_is_in_two(drives: dict[str, list[Any]]) -> None:
-    """Frames with gaps and new laps here and there, and uneven times."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("session", "frame", "lap", "timestamp", "split")}
-    for name, steps in drives.items():
-        steps[:10] = [(1, 0, 0.0)] * 10  # there is an episode at least
-        frame = np.cumsum([step for step, _, _ in steps])
-        lap = np.cumsum([new for _, new, _ in steps])
-        columns["session"] += [name] * len(steps)
-        columns["frame"] += frame.tolist()
-        columns["lap"] += lap.tolist()
-        columns["timestamp"] += (frame / 10 + [shift for _, _, shift in steps]).tolist()
-        columns["split"] += [("train", "validation", "test")[number % 3] for number in lap]
-    table = {name: np.array(values) for name, values in columns.items()}
-    sessions = {name: {"fps": 10.0, "conversion": {"fps": None}} for name in drives}
-    episodes, _ = find_episodes(table, sessions, 10)
-    places = [(name, frame) for name, frame in zip(table["session"], table["frame"], strict=True)]
-    row_of = {place: row for row, place in enumerate(places)}
-    for number, episode in enumerate(episodes):
-        assert (episode.number, episode.start) == (number, sum(len(each.rows) for each in episodes[:number]))
-        first, last = table["frame"][episode.rows[0]], table["frame"][episode.rows[-1]]
-        assert table["frame"][episode.rows].tolist() == [*range(first, last + 1)]
-        for name in ("session", "lap", "split"):
-            assert set(table[name][episode.rows].tolist()) == {getattr(episode, name)}
-        for beside in ((episode.session, first - 1), (episode.session, last + 1)):
-            assert beside not in row_of or table["lap"][row_of[beside]] != episode.lap, "it might have been longer"
-    taken = np.concatenate([episode.rows for episode in episodes])
-    assert len(set(taken.tolist())) == len(taken)
-    for row in set(range(len(places))) - set(taken.tolist()):  # a frame left out has no second of its lap around it
-        name, frame = places[row]
-        around = [frame]
-        for step in (-1, 1):
-            at = frame + step
-            while (name, at) in row_of and table["lap"][row_of[name, at]] == table["lap"][row]:
-                around.append(at)
-                at += step
-        assert len(around) < 10
-    assert [e.split for e in episodes] == sorted((e.split for e in episodes), key=["train", "validation", "test"].index)
 
 
 def test_each_frame_has_the_numbers_of_its_row(lerobot: Path, made: Path) -> None:
@@ -308,63 +254,6 @@ def test_statistics_are_those_of_the_frames(lerobot: Path) -> None:
             assert image[kind] == pytest.approx(np.full((3, 1, 1), value), abs=2 / 255)
 
 
-def test_an_encoded_video_has_the_colours_of_the_images(tmp_path: Path) -> None:
-    session = write_drive(tmp_path, "colours", laps=1, colours=True)
-    assert combine([session.folder], tmp_path / "dataset")[0] == 0
-    (video,) = exported(tmp_path / "dataset").rglob("*.mp4")
-    for number, picture in enumerate(pictures_of(video)):
-        assert np.abs(picture[91, 161].astype(int) - COLOURS[number % len(COLOURS)]).max() <= 5
-    with av.open(str(video)) as container:
-        frame = next(container.decode(video=0))
-        assert (frame.colorspace, frame.color_range) == (6, 1), "BT.601, limited range"
-        container.seek(0)
-        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
-    assert keys[0]
-    assert all(key or after for key, after in pairwise(keys)), "a frame is at most one away from a key frame"
-
-
-@pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_a_copied_recording_is_the_same_to_the_bit(tmp_path: Path, codec: str) -> None:
-    """Also with B-frames, times that do not begin at zero, and a sound track beside the pictures."""
-    session = write_session(tmp_path / "made")
-    session.manifest.settings["fps"] = 10.0
-    session.save()
-    shades = np.random.default_rng(0).integers(0, 40, (182, 322, 3))
-    with av.open(str(session.video_file), "w", format="matroska") as container:
-        parameters = (
-            {"x264-params": "open-gop=1:b-adapt=0"} if codec == "libx264" else {"x265-params": "log-level=none"}
-        )
-        stream = container.add_stream(
-            codec, rate=10, options={"bf": "3", "g": "12", "preset": "superfast", **parameters}
-        )
-        sound = container.add_stream("pcm_s16le", rate=8000)
-        stream.codec_context.time_base = Fraction(1, 1000)
-        stream.width, stream.height, stream.pix_fmt = 322, 182, "yuv420p"
-        for i in range(FRAMES):
-            picture = (gray_of(i) + np.roll(shades, 5 * i, axis=1)).astype(np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = 700 + 100 * i, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-            noise = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
-            noise.pts, noise.rate = 800 * i, 8000
-            container.mux(sound.encode(noise))
-        container.mux(stream.encode(None))
-    with av.open(str(session.video_file)) as container:
-        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
-    assert stamps != sorted(stamps), "the pictures are not stored in their order"
-    assert convert(session)[0] == 0
-    assert combine([session.folder], tmp_path / "dataset")[0] == 0
-    out = exported(tmp_path / "dataset", "--video", "copy")
-    (video,) = out.rglob("*.mp4")
-    assert planes_of(video) == planes_of(session.video_file)
-    with av.open(str(video)) as copy:
-        assert copy.streams.video[0].average_rate == 10
-        assert [frame.pts * frame.time_base for frame in copy.decode(video=0)] == [
-            Fraction(i, 10) for i in range(FRAMES)
-        ]
-    assert info_of(out)["features"][CAMERA]["info"]["video.codec"] == {"libx264": "h264", "libx265": "hevc"}[codec]
-
-
 def test_parquet_has_a_file_for_each_split_with_the_images_in_it(dataset: Path) -> None:
     out = exported(dataset, "--to", "parquet")
     for split in ("train", "validation"):
@@ -413,10 +302,14 @@ def test_a_kill_and_another_run_end_the_same(dataset: Path, encoded: Path, momen
     assert export(dataset, "--out", str(out), "--to", "parquet")[0] == 0
     before = contents(out)
     with running("export", str(dataset), "--out", str(out), folder=dataset.parent) as process:
-        wait_for(lambda: any(dataset.parent.glob(f"export.new.part/**/{moment}")), moment, step=0.0005)
+        wait_for(
+            lambda: any(dataset.parent.glob(f"export.new.part/**/{moment}")) or process.poll() is not None,
+            moment,
+            step=0.0005,
+        )
         process.kill()
         process.wait()
-    assert contents(out) in (before, contents(encoded))
+    assert contents(out) in (before, contents(encoded), {}), "the old one, the new one, or between the two renames"
     code, output = export(dataset, "--out", str(out))
     assert code == 0, output
     assert contents(out) == contents(encoded)

@@ -13,6 +13,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.lerobot import write_lerobot
 from acpilot.dataset.parquet import write_parquet
 from acpilot.errors import AcpilotError
+from acpilot.files import replace
 from acpilot.progress import Progress
 from acpilot.settings import ExportSettings
 
@@ -53,7 +54,7 @@ def export(dataset: Dataset, settings: ExportSettings, progress: Progress) -> Ex
     part, before = (out.with_name(f"{out.name}.{state}.part") for state in ("new", "before"))
     try:
         if before.exists() and not out.exists():  # killed in between
-            before.rename(out)
+            replace(before, out)
         there = _stamp_of(out)
         if there is None and out.exists():
             raise AcpilotError(
@@ -68,8 +69,8 @@ def export(dataset: Dataset, settings: ExportSettings, progress: Progress) -> Ex
         held, notes = write(dataset, table, settings, part, progress)
         (part / _STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8", newline="\n")
         if there is not None:
-            out.rename(before)
-        part.rename(out)
+            replace(out, before)
+        replace(part, out)
         shutil.rmtree(before, ignore_errors=True)
     except (OSError, av.FFmpegError) as error:
         raise AcpilotError(
