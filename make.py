@@ -19,7 +19,9 @@ VENV = ROOT / ".venv"
 WINDOWS = sys.platform == "win32"
 PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 LOCK = ROOT / "requirements.txt"
-STAMP = VENV / "installed.sha256"
+
+LEROBOT = ROOT / "tests" / "lerobot"
+LEROBOT_VENV = ROOT / ".venv-lerobot"
 
 # What each word needs of the system: a program or library that is looked for, and the Debian packages that bring it.
 GAME = {
@@ -86,20 +88,27 @@ def need(wanted: dict[str, list[str]]) -> None:
         sys.exit(f"{', '.join(missing)} is missing: install it with '{command}', then try again")
 
 
-def make_environment() -> None:
-    """Create .venv and install the locked packages and acpilot into it, unless that is done."""
-    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    print("setting up .venv (once) ...", flush=True)
-    if subprocess.run([sys.executable, "-m", "venv", VENV], check=False, capture_output=True).returncode:
+def make_venv(folder: Path, wanted: bytes, *installs: list[str | Path]) -> Path:
+    """Create a virtual environment with what pip is told to install, unless that is done; its Python."""
+    python, stamp = folder / PYTHON.relative_to(VENV), folder / "installed.sha256"
+    digest = hashlib.sha256(wanted).hexdigest()
+    if python.exists() and stamp.exists() and stamp.read_text() == digest:
+        return python
+    print(f"setting up {folder.name} (once) ...", flush=True)
+    if subprocess.run([sys.executable, "-m", "venv", folder], check=False, capture_output=True).returncode:
         # Debian's own Python comes without venv.
         install_packages(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
-        run(sys.executable, "-m", "venv", "--clear", VENV)
-    pip = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    run(*pip, "-r", LOCK)
-    run(*pip, "--no-deps", "--editable", ROOT)
-    STAMP.write_text(wanted)
+        run(sys.executable, "-m", "venv", "--clear", folder)
+    for what in installs:
+        run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *what)
+    stamp.write_text(digest)
+    return python
+
+
+def make_environment() -> None:
+    """Create .venv and install the locked packages and acpilot into it, unless that is done."""
+    wanted = LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    make_venv(VENV, wanted, ["-r", LOCK], ["--no-deps", "--editable", ROOT])
 
 
 def demo() -> None:
@@ -118,6 +127,14 @@ def test() -> None:
     run(PYTHON, "-m", "pytest", *sys.argv[2:])
 
 
+def test_lerobot() -> None:
+    """Load exports with the real lerobot package, in an environment of its own: 8 GB, so not part of "test"."""
+    need({"ffmpeg": ["ffmpeg"]})  # whose libraries torchcodec loads
+    packages = LEROBOT / "requirements.txt"
+    python = make_venv(LEROBOT_VENV, packages.read_bytes(), ["-r", packages])
+    run(python, "-m", "pytest", LEROBOT, *sys.argv[2:])
+
+
 def lock() -> None:
     """Write requirements.txt anew from pyproject.toml."""
     run(PYTHON, "-m", "pip", "install", "-qq", "uv")
@@ -131,7 +148,7 @@ def main() -> None:
     """Run the word given on the command line."""
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever types "make" may have an older one
         sys.exit(f"acpilot needs Python 3.11 or newer, this is {sys.version.split()[0]}")
-    words = {"demo": demo, "test": test, "lock": lock, "setup": lambda: None}
+    words = {"demo": demo, "test": test, "test-lerobot": test_lerobot, "lock": lock, "setup": lambda: None}
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in words:
         sys.exit(f"usage: python make.py {{{'|'.join(words)}}}")

@@ -15,7 +15,14 @@ from rich.console import Console
 from acpilot import __version__
 from acpilot.errors import AcpilotError
 from acpilot.progress import progress_bar, status_line
-from acpilot.settings import CombineSettings, ConvertSettings, DemoSettings, PracticeSettings, RecordSettings
+from acpilot.settings import (
+    CombineSettings,
+    ConvertSettings,
+    DemoSettings,
+    ExportSettings,
+    PracticeSettings,
+    RecordSettings,
+)
 
 app = App(
     name="acpilot",
@@ -269,6 +276,27 @@ def combine(
     if "validation" not in result.rows:
         say("note  nothing is held out for validation: there is only one group of frames; add a session or a lap")
     say(f"read      {result.dataset.card_file}")
+
+
+@app.command
+def export(dataset: Path, /, settings: ExportSettings = ExportSettings()) -> None:
+    """Write a dataset for other tools: a LeRobotDataset v3.0, or Parquet files.
+
+    The dataset is left as it is. A second run does nothing; when the dataset has grown, the export is made anew.
+
+    Args:
+        dataset: A dataset of acpilot combine.
+        settings: To what, and how.
+    """
+    from acpilot.dataset.dataset import Dataset
+    from acpilot.dataset.export import export as export_dataset
+
+    with progress_bar(console, dataset.name) as progress:
+        result = export_dataset(Dataset.open(dataset), settings, progress)
+    for note in result.notes:
+        say(f"note  {note}")
+    say(f"{result.folder}: {result.held or 'nothing to do, it is the export of this dataset'}")
+    say(f"read      {result.folder / 'README.md'}")
 
 
 @app.command

@@ -128,6 +128,21 @@ class CombineSettings:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """How a dataset is written for other tools."""
+
+    to: Literal["lerobot", "parquet"] = "lerobot"
+    """lerobot: a LeRobotDataset v3.0, of episodes with video; parquet: a file for each split, as data frames read."""
+    out: Path | None = None
+    """Folder of the export; without it DATASET_lerobot or DATASET_parquet beside the dataset."""
+    video: Literal["encode", "copy"] = "encode"
+    """For lerobot. encode: the dataset's images, quick to read in any order; copy: the recordings without loss."""
+    images: Literal["embed", "paths"] = "embed"
+    """For parquet. embed: the images are in the files; paths: only their paths, from the dataset's folder."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class PracticeSettings:
     """How the practice game is played."""
 

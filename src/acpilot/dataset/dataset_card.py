@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-_COLUMNS = """\
+COLUMN_TABLE = """\
 | column | meaning |
 |---|---|
 | `image_name` | path of the image, from this folder |
@@ -19,6 +19,7 @@ _COLUMNS = """\
 | `split` | train, validation or test; never within a group (see below) |
 | `weight` | 1 / √(number of rows with like steering), mean 1: rare steering counts more |
 """
+"""What the columns of ``complete_dataset.csv`` mean, as Markdown."""
 
 
 def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str:
@@ -53,7 +54,7 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
         "",
     ]
     lines += ["| split | rows |", "|---|---|", *(f"| {split} | {count} |" for split, count in sorted(splits.items()))]
-    lines += ["", "## Columns", "", _COLUMNS]
+    lines += ["", "## Columns", "", COLUMN_TABLE]
     lines += ["## Reading it", "", "```python", "import csv", "from PIL import Image", ""]
     lines += ['for row in csv.DictReader(open("complete_dataset.csv", encoding="utf-8")):']
     lines += ['    picture, steering = Image.open(row["image_name"]), float(row["steering"])', "```", ""]
