@@ -105,7 +105,6 @@ def _convert(  # noqa: PLR0913
     if not same:  # other settings, marks, or a session that has grown
         session.labels_file.unlink(missing_ok=True)
         session.conversion_file.unlink(missing_ok=True)
-        session.images_folder.mkdir(exist_ok=True)
         kept = set(names.values()) if before.get("images") == stamp["images"] else set()
         for image in set(session.images()) - kept:
             image.unlink()
@@ -116,6 +115,7 @@ def _convert(  # noqa: PLR0913
         write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
     missing = {frame: path for frame, path in names.items() if not path.exists()}
     if missing:
+        session.images_folder.mkdir(exist_ok=True)
         _write_images(session, settings, missing, progress, threads)
     there = np.array([frame for frame in names if frame not in missing or names[frame].exists()], np.int64)
     if not len(there):
