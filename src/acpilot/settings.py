@@ -108,6 +108,18 @@ class ConvertSettings:
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Where several sessions are worked on at once; the results are the same."""
+
+    engine: Literal["local", "ray"] | None = None
+    """Work in processes of this machine (local) or as tasks of Ray; without it ray if there is an --address."""
+    address: str | None = None
+    """HOST:PORT of a Ray cluster that this machine belongs to; without it Ray is started here. The cluster's machines
+    need the same acpilot, and must reach the sessions under the same path."""
+
+
 Share = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
+from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.images import image_encoder
 from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
@@ -38,13 +39,20 @@ class Conversion:
     images: int
     """Images in the dataset."""
     written: int
-    """Images written by this run: 0 when there was nothing left to do."""
+    """Images written by this run."""
+    was_done: bool
+    """There was nothing left to do."""
     left_out: int
     """Frames without a label: paused, or without telemetry."""
     lost: int
     """Frames that were recorded, but that the video no longer holds or that cannot be decoded."""
     notes: tuple[str, ...]
     """What the user should know."""
+
+
+def convert_folder(folder: Path, progress: Progress, threads: int | None, *, settings: ConvertSettings) -> Conversion:
+    """Convert the session in a folder; as ``convert``."""
+    return convert(Session.open(folder), settings, progress, threads)
 
 
 def convert(session: Session, settings: ConvertSettings, progress: Progress, threads: int | None = None) -> Conversion:
@@ -109,7 +117,7 @@ def _convert(  # noqa: PLR0913
     if not same:  # other settings, marks, or a session that has grown
         session.labels_file.unlink(missing_ok=True)
         session.conversion_file.unlink(missing_ok=True)
-        session.images_folder.mkdir(exist_ok=True)
+        session.contact_sheet_file.unlink(missing_ok=True)
         kept = set(names.values()) if before.get("images") == stamp["images"] else set()
         for image in set(session.images()) - kept:
             image.unlink()
@@ -120,17 +128,22 @@ def _convert(  # noqa: PLR0913
         write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
     missing = {frame: path for frame, path in names.items() if not path.exists()}
     if missing:
+        session.images_folder.mkdir(exist_ok=True)
         _write_images(session, settings, missing, progress, threads)
     there = np.array([frame for frame in names if frame not in missing or names[frame].exists()], np.int64)
     if not len(there):
         raise AcpilotError(f"{session.video_file} is damaged: none of its pictures can be decoded")
     written = len(there) - (len(names) - len(missing))
     if written or not session.labels_file.exists():
+        session.contact_sheet_file.unlink(missing_ok=True)
         write_atomically(session.labels_file, _labels_csv(labels, there, names))
+    was_done = session.contact_sheet_file.exists()
+    if not was_done:
+        contact_sheet(session)
     left_out = len(labels.frame) - int(chosen.sum())
     unread = len(names) - len(there)
     lost = max(session.manifest.counts.frames - len(labels.frame), 0) + unread
-    return Conversion(len(there), written, left_out, lost, tuple(_notes(session, labels, settings)))
+    return Conversion(len(there), written, was_done, left_out, lost, tuple(_notes(session, labels, settings)))
 
 
 def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:
