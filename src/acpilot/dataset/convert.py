@@ -4,11 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import av
+import filelock
 import numpy as np
 
 from acpilot.dataset.contact_sheet import contact_sheet
@@ -26,6 +28,7 @@ from acpilot.video.decoding import decode
 
 _IMAGES_VERSION = 2
 """Counts changes to how images are made, so that datasets made before are made anew."""
+_PATIENCE = 5.0  # seconds, for another conversion of the same session
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "frame", "timestamp", "normalized_position", "lap",
 )  # fmt: skip
@@ -65,15 +68,32 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress, thr
         threads: how many decode and encode; as many as there are processors when not given.
 
     Raises:
-        AcpilotError: the session lacks what a conversion needs, or the disk is full.
+        AcpilotError: the session lacks what a conversion needs, another one is at it, or the disk is full.
     """
     labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, settings.max_error_ms)
     try:
-        return _convert(session, settings, labels, steering, progress=progress, threads=threads)
+        with _locked(session):
+            return _convert(session, settings, labels, steering, progress=progress, threads=threads)
     except OSError as error:
         raise AcpilotError(
             f"cannot write to {session.folder}: {error.strerror or error}; free some space, close the programs that "
             "have its files open, and run the same command again"
+        ) from None
+
+
+@contextmanager
+def _locked(session: Session) -> Iterator[None]:
+    """Keep others from converting the session meanwhile, such as Ray's workers for seconds after their command died."""
+    try:
+        with filelock.FileLock(session.lock_file, timeout=_PATIENCE):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # Windows does not part with an open file; filelock removes it there
+                    session.lock_file.unlink()
+    except filelock.Timeout:
+        raise AcpilotError(
+            f"{session.folder} is being converted by another acpilot: run the same command again when that has ended"
         ) from None
 
 
