@@ -25,6 +25,11 @@ def _is_a_plain_name(_: type, value: str) -> None:
         raise ValueError("must be of letters, digits, - and _")
 
 
+def _is_an_address(_: type, value: str | None) -> None:
+    if value is not None and not re.fullmatch(r"auto|[^\s/]+:\d{1,5}", value):
+        raise ValueError("must be HOST:PORT, or auto")
+
+
 def error_limit_ms(max_error_ms: float | None, fps: float) -> float:
     """By how much, ms, the instant of a labelled frame may be off: what the user set, or half the frame interval."""
     return max_error_ms or 500 / fps
@@ -115,9 +120,9 @@ class EngineSettings:
 
     engine: Literal["local", "ray"] | None = None
     """Work in processes of this machine (local) or as tasks of Ray; without it ray if there is an --address."""
-    address: str | None = None
-    """HOST:PORT of a Ray cluster that this machine belongs to; without it Ray is started here. The cluster's machines
-    need the same acpilot, and must reach the sessions under the same path."""
+    address: Annotated[str | None, Parameter(validator=_is_an_address)] = None
+    """HOST:PORT of a Ray cluster that this machine belongs to, or auto: the one started on this machine. Its machines
+    need the same acpilot, and must reach the sessions under the same path. Without it, Ray is started for the while."""
 
 
 Share = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]

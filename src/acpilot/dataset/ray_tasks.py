@@ -60,11 +60,12 @@ class RayTasks:
             try:
                 result = ray.get(task)
             except ray.exceptions.RayTaskError as error:
-                if not isinstance(error.cause, ImportError):
+                # A system error: the errand could not be read there.
+                if not isinstance(error.cause, ImportError | ray.exceptions.RaySystemError):
                     raise
                 raise AcpilotError(
-                    f"the workers of Ray at {self._address} cannot run acpilot {__version__} ({error.cause}): install "
-                    "it on every machine of the cluster, with the same packages as here"
+                    f"the workers of Ray at {self._address} cannot run acpilot {__version__} "
+                    f"({_first_line(error.cause)}): install it on every machine of the cluster, as it is here"
                 ) from None
             except ray.exceptions.RayError as error:
                 result = WorkerLost(_first_line(error))
@@ -84,7 +85,7 @@ def _connect(address: str | None) -> None:
     # With its default, Ray tells of lost workers on the standard output, which is for results.
     ray._private.worker._worker_logs_enabled = False
     try:
-        if address and ":" in address and "://" not in address:
+        if address and address != "auto":
             host, _, port = address.rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()  # Ray would try for minutes
         ray.init(
@@ -99,7 +100,8 @@ def _connect(address: str | None) -> None:
         raise AcpilotError(
             f"Ray {where} does not answer ({_first_line(error)}): "
             + (
-                "start it there with 'ray start --head', and on this machine with 'ray start --address HOST:PORT'"
+                "start it there with 'ray start --head', here with 'ray start --address HOST:PORT'; if it wants a "
+                "token, set RAY_AUTH_MODE=token in the environment"
                 if address
                 else "run the same command with --engine local"
             )
