@@ -95,7 +95,7 @@ def _connect(address: str | None) -> None:
             include_dashboard=None if address else False,
             object_store_memory=None if address else _OBJECTS,
         )
-    except (OSError, OverflowError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         where = f"at {address}" if address else "on this machine"
         raise AcpilotError(
             f"Ray {where} does not answer ({_first_line(error)}): "
