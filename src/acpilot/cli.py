@@ -215,7 +215,7 @@ def mark(
     *,
     exclude: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - cyclopts reads the default
     why: str = "by hand",
-    remove: Annotated[list[int], Parameter(negative="")] = [],  # noqa: B006
+    remove: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006
 ) -> None:
     """Mark spells of a session that are not to be learnt from, or show the marks there are.
 
@@ -225,15 +225,15 @@ def mark(
         session: The session's folder.
         exclude: From and to, in seconds of the session (column timestamp): --exclude 12.5-18.0.
         why: Why, in a word: spin, traffic, ...
-        remove: Numbers of marks to take back, as they are shown.
+        remove: Marks to take back, from and to as they are shown: --remove 12.500-18.000.
     """
     from acpilot.marks import change_marks
     from acpilot.session import Session
 
     opened = Session.open(session)
     marks = change_marks(opened, exclude, why, remove)
-    for number, spell in enumerate(marks, 1):
-        say(f"{number:3}  {spell.first:.3f}-{spell.last:.3f} s  {spell.why} (by {spell.by})")
+    for spell in marks:
+        say(f"{spell.first:.3f}-{spell.last:.3f} s  {spell.why} (by {spell.by})")
     if not marks:
         say("no marks")
     if (exclude or remove) and opened.labels_file.exists():
