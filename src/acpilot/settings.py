@@ -25,6 +25,11 @@ def _is_a_plain_name(_: type, value: str) -> None:
         raise ValueError("must be of letters, digits, - and _")
 
 
+def _is_an_address(_: type, value: str | None) -> None:
+    if value is not None and not re.fullmatch(r"auto|[^\s/]+:\d{1,5}", value):
+        raise ValueError("must be HOST:PORT, or auto")
+
+
 def error_limit_ms(max_error_ms: float | None, fps: float) -> float:
     """By how much, ms, the instant of a labelled frame may be off: what the user set, or half the frame interval."""
     return max_error_ms or 500 / fps
@@ -106,6 +111,18 @@ class ConvertSettings:
     """Unit of the game's steering; auto takes what the recording found."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Where several sessions are worked on at once; the results are the same."""
+
+    engine: Literal["local", "ray"] | None = None
+    """Work in processes of this machine (local) or as tasks of Ray; without it ray if there is an --address."""
+    address: Annotated[str | None, Parameter(validator=_is_an_address)] = None
+    """HOST:PORT of a Ray cluster that this machine belongs to, or auto: the one started on this machine. Its machines
+    need the same acpilot, and must reach the sessions under the same path. Without it, Ray is started for the while."""
 
 
 Share = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]

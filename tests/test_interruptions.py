@@ -1,0 +1,196 @@
+"""kill -9 at any point of a command for datasets, and the same command again: the same files as without the kill."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acpilot.marks import Mark, write_marks
+from acpilot.session import Session
+from conftest import acpilot, running
+from test_check import with_spells
+from test_report import write_drive
+from test_view import content
+
+# Python runs this as it starts: it kills its own process before the nth change to a file or folder in a place. A file
+# that is opened to be written anew is left empty, as it is before the first byte arrives.
+KILLER = """
+import itertools, os, signal, sys
+
+place, last = os.environ["KILL_IN"], int(os.environ["KILL_AT"])
+numbers = itertools.count(1)
+changes = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}
+
+def watch(event, arguments):
+    if event == "open":
+        path, _, flags = arguments
+        if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return
+    elif event in changes:
+        path, flags = arguments[0], 0
+    else:
+        return
+    if not isinstance(path, int) and os.path.abspath(os.fsdecode(path)).startswith(place):
+        number = next(numbers)
+        if number == last:
+            if flags & os.O_TRUNC:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        if not last:
+            with open(os.environ["KILL_COUNT"], "w") as file:
+                file.write(str(number))
+
+sys.addaudithook(watch)
+"""
+KILLED = -signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM
+QUICK = 5
+"""Frames of a session, where only their files count."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command in a folder that has been prepared for it."""
+
+    prepare: Callable[[Path], object]
+    command: tuple[str, ...]
+
+
+def drive(place: Path, name: str = "first", frames: int = QUICK) -> Session:
+    made = write_drive(place / "made", frames=frames)
+    return Session.open(Path(shutil.move(made.folder, place / name)))
+
+
+def run(place: Path, *command: str) -> None:
+    code, output = acpilot(*command, folder=place)
+    assert code == 0, output
+
+
+def converted(place: Path, *names: str) -> None:
+    for name in names:
+        drive(place, name)
+    run(place, "convert", *names)
+
+
+def marked_since(place: Path) -> None:
+    converted(place, "first")
+    write_marks(Session.open(place / "first"), [Mark(0.1, 0.2, "spin")])
+
+
+def combined(place: Path) -> None:
+    converted(place, "first", "second")
+    run(place, "combine", "first", "--out", "dataset")
+
+
+def converted_since(place: Path) -> None:
+    converted(place, "first", "second")
+    run(place, "combine", "first", "second", "--out", "dataset")
+    run(place, "convert", "second", "--size", "32", "32")
+
+
+def marked(place: Path) -> None:
+    write_marks(drive(place), [Mark(0.0, 0.1, "spin"), Mark(0.2, 0.3, "traffic"), Mark(0.3, 0.4, "spin")])
+
+
+def shown(place: Path) -> None:
+    converted(place, "first")
+    (place / "first.rrd").write_text("an older one")
+
+
+CASES = {
+    "convert": Case(drive, ("convert", "first")),
+    "convert anew": Case(
+        lambda place: converted(place, "first"), ("convert", "first", "--quality", "20", "--fps", "5")
+    ),
+    "convert after marks": Case(marked_since, ("convert", "first")),
+    "check": Case(lambda place: with_spells(drive(place, frames=200)), ("check", "first")),
+    "mark": Case(marked, ("mark", "first", "--exclude", "0.05-0.15", "--why", "menu")),
+    "take a mark back": Case(marked, ("mark", "first", "--remove", "0.2-0.3")),
+    "combine": Case(
+        lambda place: converted(place, "first", "second"), ("combine", "first", "second", "--out", "dataset")
+    ),
+    "add to a dataset": Case(combined, ("combine", "first", "second", "--out", "dataset")),
+    "replace in a dataset": Case(converted_since, ("combine", "first", "second", "--out", "dataset")),
+    "report": Case(lambda place: converted(place, "first"), ("report", "first")),
+    "report of a dataset": Case(combined, ("report", "dataset")),
+    "view": Case(shown, ("view", "first", "--save", "first.rrd")),
+}
+
+
+class Bench:
+    """A place in which a command is run again and again from the same beginning."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        self.command = case.command
+        self.place, self._prepared, self._count = folder / "place", folder / "prepared", folder / "count"
+        self.place.mkdir()
+        case.prepare(self.place)
+        self.place.rename(self._prepared)
+        (folder / "sitecustomize.py").write_text(KILLER)
+        self._environment = {
+            "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+            "KILL_IN": str(self.place), "KILL_COUNT": str(self._count), "KILL_AT": "0",
+        }  # fmt: skip
+        self.restore()
+        began = time.monotonic()
+        code, output = acpilot(*case.command, folder=self.place, environment=self._environment)
+        self.seconds = time.monotonic() - began
+        self.expected = (code, self.files())
+        assert "Traceback" not in output
+        self.changes = int(self._count.read_text())
+        """How many times an undisturbed run changes a file or folder."""
+
+    def restore(self) -> None:
+        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.copytree(self._prepared, self.place)
+
+    def kill_before_change(self, number: int) -> None:
+        environment = {**self._environment, "KILL_AT": str(number)}
+        code, output = acpilot(*self.command, folder=self.place, environment=environment)
+        assert code == KILLED, output
+
+    def kill_after(self, seconds: float) -> None:
+        with running(*self.command, folder=self.place) as process:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def run_again(self, after: str) -> None:
+        code, output = acpilot(*self.command, folder=self.place)
+        files = self.files()
+        assert not [name for name in files if name.endswith(".part")], after
+        assert (code, files) == self.expected, f"{after}: {output}"
+
+    def files(self) -> dict[str, Any]:
+        """All files and folders, with their content: that of the viewer's files is read, as they hold random names."""
+        found: dict[str, Any] = {}
+        for path in sorted(self.place.rglob("*")):
+            name = str(path.relative_to(self.place))
+            if path.suffix == ".rrd":
+                found[name] = repr(content(path))
+            else:
+                found[name] = path.read_bytes() if path.is_file() else "folder"
+        return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_kill_and_another_run_end_as_an_undisturbed_run(name: str, tmp_path: Path) -> None:
+    bench = Bench(CASES[name], tmp_path)
+    dice = random.Random(name)
+    for number in dice.sample(range(1, bench.changes + 1), 2):
+        bench.restore()
+        bench.kill_before_change(number)
+        bench.run_again(f"a kill before change {number} of {bench.changes}")
+    seconds = dice.uniform(0.5, 1) * bench.seconds
+    bench.restore()
+    bench.kill_after(seconds)
+    bench.run_again(f"a kill after {seconds:.3f} s")
