@@ -1,0 +1,85 @@
+"""Replays a session: publishes its pages and shows its pictures on one timeline, and says how well that went."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+
+from acpilot.clock import NS, now
+from acpilot.progress import Show
+from acpilot.replay.pictures import TICK, Pictures
+from acpilot.replay.publishing import Publisher
+from acpilot.replay.source import Source, Timeline, read_source
+from acpilot.session import Session
+from acpilot.settings import ReplaySettings
+from acpilot.stopping import Stop
+
+_LEAD = NS // 2  # until the first picture is decoded and drawn
+_SHOW_EVERY = NS // 5
+
+
+def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None], show: Show) -> None:
+    """Replay a session until its end, Ctrl-C, or Escape in the window or its closing; ends by saying what was achieved.
+
+    Args:
+        session: recorded by acpilot or by the original tool.
+        settings: how to replay it.
+        say: prints a line that stays.
+        show: shows a line in place of the one before.
+
+    Raises:
+        AcpilotError: the telemetry is missing or damaged, the pages are another game's, or the window cannot be opened.
+    """
+    with Stop(escape=False) as stop, ExitStack() as stack:
+        source = read_source(session, settings)
+        for note in source.notes:
+            say(f"note      {note}")
+        show("starting ...")
+        pictures = stack.enter_context(Pictures(session.video_file, source, settings)) if source.frames else None
+        publisher = stack.enter_context(Publisher(source, settings.pages))
+        window = "no window"
+        if pictures:
+            window = f"window {settings.title!r}, drawn by {pictures.renderer}"
+            if pictures.note:
+                say(f"note      {pictures.note}")
+        say(f"publishing {settings.pages}_*; {window}")
+        timeline = replace(source.timeline, start=now() + _LEAD)
+        publisher.start(timeline)
+        if pictures:
+            pictures.start(timeline)
+        ended_by = _watch(stop, timeline, publisher, pictures, show)
+        published = publisher.finish()
+    say(f"ended by  {ended_by}")
+    say(
+        f"telemetry {published.lateness.events} samples, {published.rate_hz:.1f} a second "
+        f"(recorded: {_recorded_rate(source):.1f}); {published.lateness}"
+    )
+    if pictures:
+        say(f"video     {pictures.lateness.events} frames shown, {pictures.dropped} dropped; {pictures.lateness}")
+
+
+def _watch(stop: Stop, timeline: Timeline, publisher: Publisher, pictures: Pictures | None, show: Show) -> str:
+    """Show pictures and the state until the end; what it was."""
+    ways = "Ctrl-C, or Escape in the window, ends" if pictures else "Ctrl-C ends"
+    next_line = 0
+    while not publisher.ended:
+        if pictures and (wish := pictures.update()):
+            return wish
+        if stop.wait(TICK / NS if pictures else 0.1):
+            return stop.reason or ""
+        if now() >= next_line:
+            next_line = now() + _SHOW_EVERY
+            show(f"{_progress(timeline)} | {pictures.lateness.events if pictures else 0} frames shown | {ways}")
+    return "the session's end"
+
+
+def _progress(timeline: Timeline) -> str:
+    length = (timeline.end - timeline.begin) / NS
+    turn, seconds = divmod(max(0.0, (now() - timeline.start) / NS * timeline.speed), length)
+    turns = f", turn {turn + 1:.0f}" if timeline.loop else ""
+    return f"replaying {seconds:.1f} of {length:.1f} s{turns}"
+
+
+def _recorded_rate(source: Source) -> float:
+    instants = source.samples["instant"]
+    seconds = (instants[-1] - instants[0]) / NS
+    return (len(instants) - 1) / float(seconds) if seconds else 0.0
