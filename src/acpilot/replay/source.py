@@ -160,7 +160,8 @@ def _frames(session: Session, inputs: Inputs | None, begin: int, end: int) -> tu
         # Only instants are wanted: whatever unit the steering is of will do.
         ratio = Steering("ratio", 1, "assumed", 1.0, 0.0, None, None)
         labels = label_rows(inputs, ratio, len(frame_times(session.video_file)), session.correction)
-        numbers, instants = labels.frame[labels.known], labels.instant[labels.known]
+        inside = (labels.frame >= inputs.frame[0]) & (labels.frame <= inputs.frame[-1])
+        numbers, instants = labels.frame[inside], labels.instant[inside]
     if not ((instants >= begin) & (instants < end)).any():
         raise AcpilotError(f"no frame of {session.video_file} lies within the telemetry")
     # Of frames with one instant the last is seen.
