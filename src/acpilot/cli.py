@@ -282,7 +282,9 @@ def replay(session: Path, /, settings: ReplaySettings = ReplaySettings()) -> Non
     from acpilot.session import Session
 
     with status_line(console, f"reading {session} ...") as show:
-        replay_session(Session.open(session), settings, say, show)
+        lines = replay_session(Session.open(session), settings, say, show)
+    for line in lines:
+        say(line)
 
 
 @app.command

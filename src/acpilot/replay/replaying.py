@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from acpilot.clock import NS, now
+from acpilot.clock import NS, now, sleep_until
 from acpilot.progress import Show
 from acpilot.replay.pictures import TICK, Pictures
 from acpilot.replay.publishing import Publisher
@@ -17,14 +17,17 @@ _LEAD = NS // 2  # until the first picture is decoded and drawn
 _SHOW_EVERY = NS // 5
 
 
-def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None], show: Show) -> None:
-    """Replay a session until its end, Ctrl-C, or Escape in the window or its closing; ends by saying what was achieved.
+def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None], show: Show) -> list[str]:
+    """Replay a session until its end, Ctrl-C, or Escape in the window or its closing.
 
     Args:
         session: recorded by acpilot or by the original tool.
         settings: how to replay it.
-        say: prints a line that stays.
+        say: prints a line that stays: what is replayed, and what is missing.
         show: shows a line in place of the one before.
+
+    Returns:
+        Why it ended and how punctual it was, a line each.
 
     Raises:
         AcpilotError: the telemetry is missing or damaged, the pages are another game's, or the window cannot be opened.
@@ -48,35 +51,42 @@ def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None
             pictures.start(timeline)
         ended_by = _watch(stop, timeline, publisher, pictures, show)
         published = publisher.finish()
-    say(f"ended by  {ended_by}")
-    say(
+    report = [
+        f"ended by  {ended_by}",
         f"telemetry {published.lateness.events} samples, {published.rate_hz:.1f} a second "
-        f"(recorded: {_recorded_rate(source):.1f}); {published.lateness}"
-    )
+        f"(recorded: {_recorded_rate(source):.1f}); {published.lateness}",
+    ]
     if pictures:
-        say(f"video     {pictures.lateness.events} frames shown, {pictures.dropped} dropped; {pictures.lateness}")
+        frames = f"{pictures.lateness.events} frames shown, {pictures.dropped} dropped"
+        report.append(f"video     {frames}; {pictures.lateness}")
+    return report
 
 
 def _watch(stop: Stop, timeline: Timeline, publisher: Publisher, pictures: Pictures | None, show: Show) -> str:
     """Show pictures and the state until the end; what it was."""
-    ways = "Ctrl-C, or Escape in the window, ends" if pictures else "Ctrl-C ends"
+    ways = "Escape in the window or Ctrl-C ends" if pictures else "Ctrl-C ends"
     next_line = 0
     while not publisher.ended:
         if pictures and (wish := pictures.update()):
             return wish
-        if stop.wait(TICK / NS if pictures else 0.1):
-            return stop.reason or ""
+        if stop.reason:
+            return stop.reason
+        # Not Stop.wait: a signal that comes while its lock is held, for some microseconds of each call, would wait too.
+        sleep_until(now() + TICK)
         if now() >= next_line:
             next_line = now() + _SHOW_EVERY
-            show(f"{_progress(timeline)} | {pictures.lateness.events if pictures else 0} frames shown | {ways}")
+            frames = f", {pictures.lateness.events} frames" if pictures else ""
+            show(f"{_progress(timeline)}{frames} | {ways}")
     return "the session's end"
 
 
 def _progress(timeline: Timeline) -> str:
     length = (timeline.end - timeline.begin) / NS
-    turn, seconds = divmod(max(0.0, (now() - timeline.start) / NS * timeline.speed), length)
-    turns = f", turn {turn + 1:.0f}" if timeline.loop else ""
-    return f"replaying {seconds:.1f} of {length:.1f} s{turns}"
+    seconds = max(0.0, (now() - timeline.start) / NS * timeline.speed)
+    if not timeline.loop:
+        return f"{min(seconds, length):.1f} of {length:.1f} s"
+    turn, seconds = divmod(seconds, length)
+    return f"turn {turn + 1:.0f}, {seconds:.1f} of {length:.1f} s"
 
 
 def _recorded_rate(source: Source) -> float:
