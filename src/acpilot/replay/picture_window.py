@@ -31,15 +31,15 @@ class PictureWindow:
         self._output.set_clear_color_active(True)
         self._keyboard = Keyboard(self._output)
         self._width, self._height = picture
-        # Panda3D's own renderer wants powers of two; what is beyond the picture lies outside of the window.
+        # Panda3D's own renderer wants powers of two (and leaves the window's last row and column black).
         software = self.renderer == "software"
         shape = [1 << (side - 1).bit_length() if software else side for side in picture]
         self._memory = np.zeros((shape[1], shape[0], 3), np.uint8)
         self._texture = _texture(*shape, smooth=size != picture)
-        right, bottom = shape[0] / picture[0], 1 - shape[1] / picture[1]
         card = CardMaker("picture")
-        card.set_frame(0, right, bottom, 1)
-        card.set_uv_range((0, 1), (1, 0))  # textures begin at the bottom, pictures at the top
+        card.set_frame(0, 1, 0, 1)
+        # Textures begin at the bottom, pictures at the top.
+        card.set_uv_range((0, self._height / shape[1]), (self._width / shape[0], 0))
         overlay(self._output).attach_new_node(card.generate()).set_texture(self._texture)
         for _ in range(_WARM_UP):
             self.draw(self._memory[: self._height, : self._width])

@@ -3,6 +3,7 @@
 import queue
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -20,19 +21,27 @@ from acpilot.video.decoding import decode
 if TYPE_CHECKING:
     from acpilot.replay.picture_window import PictureWindow
 
-TICK = NS // 100
-"""How long, ns, a caller may wait between two calls of ``update``."""
+_TICK = NS // 100
 
 
 class _EndedError(Exception):
     """Nobody wants more pictures."""
 
 
+@dataclass(frozen=True)
+class _Picture:
+    due: int
+    replaced: int
+    """Instants, ns, at which it and the one after it are due."""
+    pixels: np.ndarray
+    """uint8 (height, width, 3), blue green red."""
+
+
 class Pictures:
     """Decodes in a thread of its own and shows in the caller's; a context manager that closes the window.
 
-    One picture waits while the next one is decoded. A picture that is already replaced by the next one when it is
-    decoded is left out.
+    One picture waits while the next one is decoded. A picture that the next one should have replaced already is left
+    out.
     """
 
     def __init__(self, video: Path, source: Source, settings: ReplaySettings) -> None:
@@ -41,8 +50,6 @@ class Pictures:
         Raises:
             AcpilotError: there is no display, or Panda3D is not installed.
         """
-        self.dropped = 0
-        """Pictures that came too late to be shown."""
         self.lateness = Lateness()
         """Of each picture that was shown."""
         self.failure: Exception | None = None
@@ -53,8 +60,9 @@ class Pictures:
         self._window = _open(settings, self._size)
         self.renderer, self.note = self._window.renderer, self._window.note
         self._ended = threading.Event()
-        self._waiting: queue.Queue[tuple[int, np.ndarray]] = queue.Queue(1)
-        self._next: tuple[int, np.ndarray] | None = None
+        self._waiting: queue.Queue[_Picture] = queue.Queue(1)
+        self._next: _Picture | None = None
+        self._dropped_early = self._dropped_late = 0  # by the two threads
         self._drawing = 0  # ns that it took the last time
         self._decoding = guarded_thread(self, self._decode, "video decoder")
 
@@ -63,8 +71,13 @@ class Pictures:
         self._timeline = timeline
         self._decoding.start()
 
+    @property
+    def dropped(self) -> int:
+        """Pictures that came too late to be shown."""
+        return self._dropped_early + self._dropped_late
+
     def update(self) -> str:
-        """Show a picture if one is due within the next tick; why the user wants to end, for people, or nothing.
+        """Show the next picture if it is due soon, else rest for a moment; why the user wants to end, or nothing.
 
         Raises:
             AcpilotError: the video cannot be read any more.
@@ -72,18 +85,22 @@ class Pictures:
         if self.failure is not None:
             raise AcpilotError(f"{self._video} cannot be read any more: {self.failure}")
         wish = self._window.wish_to_end()
-        if not wish and self._next is None:
+        if self._next is None:
             with suppress(queue.Empty):
                 self._next = self._waiting.get_nowait()
-        if not wish and self._next is not None and self._next[0] - now() <= TICK + self._drawing:
-            due, picture = self._next
-            self._next = None
-            begun = now()
-            self._window.draw(picture)
-            self._drawing = now() - begun
-            sleep_until(due)
-            self._window.flip()
-            self.lateness.add(now() - due)
+        if self._next is None or self._next.due - now() > _TICK + self._drawing:
+            sleep_until(now() + _TICK)
+            return wish
+        picture, self._next = self._next, None
+        begun = now()
+        if picture.replaced <= begun:
+            self._dropped_late += 1
+            return wish
+        self._window.draw(picture.pixels)
+        self._drawing = now() - begun
+        sleep_until(picture.due)
+        self._window.flip()
+        self.lateness.add(now() - picture.due)
         return wish
 
     def _decode(self) -> None:
@@ -96,15 +113,16 @@ class Pictures:
     def _hand_over(self, turn: int, number: int, frame: av.VideoFrame) -> None:
         if self._ended.is_set():
             raise _EndedError
-        if self._timeline.due(self._replaced[number], turn) <= now():
-            self.dropped += 1
+        due, replaced = (self._timeline.due(at[number], turn) for at in (self._instants, self._replaced))
+        if replaced <= now():
+            self._dropped_early += 1
             return
         width, height = self._size
         # PyAV converts by the frame's own colour tags.
-        picture = frame.to_ndarray(format="bgr24", width=width, height=height)
+        picture = _Picture(due, replaced, frame.to_ndarray(format="bgr24", width=width, height=height))
         while True:
             try:
-                self._waiting.put((self._timeline.due(self._instants[number], turn), picture), timeout=0.1)
+                self._waiting.put(picture, timeout=0.1)
                 return
             except queue.Full:
                 if self._ended.is_set():

@@ -68,7 +68,7 @@ class Publisher:
 
     def start(self, timeline: Timeline) -> None:
         """Publish from the timeline's start on."""
-        self._link.send(timeline)
+        self._send(timeline)
 
     @property
     def ended(self) -> bool:
@@ -82,10 +82,14 @@ class Publisher:
             AcpilotError: it has died.
         """
         if not self.ended:
-            self._link.send(None)
+            self._send(None)
         published = self._receive()
         assert isinstance(published, Published)
         return published
+
+    def _send(self, what: Timeline | None) -> None:
+        with suppress(OSError):  # it has died: ``finish`` tells
+            self._link.send(what)
 
     def _receive(self) -> Published | None:
         try:

@@ -1,12 +1,13 @@
 """Replays a session: publishes its pages and shows its pictures on one timeline, and says how well that went."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from acpilot.clock import NS, now, sleep_until
+from acpilot.clock import NS, now
 from acpilot.progress import Show
-from acpilot.replay.pictures import TICK, Pictures
+from acpilot.replay.pictures import Pictures
 from acpilot.replay.publishing import Publisher
 from acpilot.replay.source import Source, Timeline, read_source
 from acpilot.session import Session
@@ -15,6 +16,7 @@ from acpilot.stopping import Stop
 
 _LEAD = NS // 2  # until the first picture is decoded and drawn
 _SHOW_EVERY = NS // 5
+_REST = 0.05
 
 
 def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None], show: Show) -> list[str]:
@@ -72,7 +74,8 @@ def _watch(stop: Stop, timeline: Timeline, publisher: Publisher, pictures: Pictu
         if stop.reason:
             return stop.reason
         # Not Stop.wait: a signal that comes while its lock is held, for some microseconds of each call, would wait too.
-        sleep_until(now() + TICK)
+        if not pictures:
+            time.sleep(_REST)
         if now() >= next_line:
             next_line = now() + _SHOW_EVERY
             frames = f", {pictures.lateness.events} frames" if pictures else ""

@@ -173,8 +173,13 @@ def _static_page(session: Session) -> bytes:
     """The static page as far as the manifest has it."""
     page = np.zeros((), STATIC)
     assert STATIC.fields is not None
-    for name, value in session.manifest.game.items():
-        if name in STATIC.fields:
-            kind = STATIC.fields[name][0]
-            page[name] = encode_text(value, kind.shape[0]) if isinstance(value, str) else value
+    try:
+        for name, value in session.manifest.game.items():
+            if name in STATIC.fields:
+                kind = STATIC.fields[name][0]
+                page[name] = encode_text(value, kind.shape[0]) if kind.shape else value
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise AcpilotError(
+            f"{session.manifest_file} is damaged: what it says of the game is no text or number"
+        ) from error
     return page.tobytes()
