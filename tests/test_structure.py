@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "acpilot"
 # Each room knows only the rooms behind it, here in the order of the walk.
 ORDER = (
     ("errors", "clock", "progress", "files", "threads"),
-    ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "telemetry"),
+    ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "panda_output", "telemetry"),
     ("video",),
     ("session",),
     ("marks", "original"),
@@ -22,6 +22,7 @@ ORDER = (
     ("recording",),
     ("doctor",),
     ("dataset",),
+    ("replay",),
     ("driving",),
     ("practice",),
     ("demo",),

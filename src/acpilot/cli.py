@@ -26,6 +26,7 @@ from acpilot.settings import (
     ExportSettings,
     PracticeSettings,
     RecordSettings,
+    ReplaySettings,
 )
 
 if TYPE_CHECKING:
@@ -373,6 +374,26 @@ def view(session: Path, /, *, save: Path | None = None) -> None:
     if save is not None:
         say(f"{save}")
         say(f"next      rerun {save}")
+
+
+@app.command
+def replay(session: Path, /, settings: ReplaySettings = ReplaySettings()) -> None:
+    """Replay a session as if the game ran: its memory pages move and its window shows the pictures, on one clock.
+
+    So any tool for Assetto Corsa can be developed and tested without the game. Ends with the session, with Ctrl-C, or
+    with Escape in the window.
+
+    Args:
+        session: The session's folder, such as ac_telemetry_data/20261122_191500.
+        settings: How to replay it.
+    """
+    from acpilot.replay.replaying import replay as replay_session
+    from acpilot.session import Session
+
+    with status_line(console, f"reading {session} ...") as show:
+        lines = replay_session(Session.open(session), settings, say, show)
+    for line in lines:
+        say(line)
 
 
 @app.command
