@@ -75,7 +75,7 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys; from acpilot.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun')\n"
+        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun', 'ray')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
