@@ -126,6 +126,12 @@ def replaying(session: Session, pages: str, *flags: str):  # type: ignore[no-unt
             yield process, reader
 
 
+def is_live(process: subprocess.Popen[str], reader: PageReader) -> bool:
+    """Whether a replay publishes; fails at once, with what it said, when it has ended instead."""
+    assert process.poll() is None, process.communicate(timeout=20)[0]
+    return reader.is_live(0.05)
+
+
 def seen(reader: PageReader, folder: Path, until: Callable[[], object]) -> Samples:
     """What a recorder sees of pages until a condition holds."""
     sampler = Sampler(reader, TelemetryWriter(folder / "seen.arrow"))
@@ -135,8 +141,11 @@ def seen(reader: PageReader, folder: Path, until: Callable[[], object]) -> Sampl
     return read_telemetry(folder / "seen.arrow")
 
 
-def assert_alike(samples: Samples, session: Session, share: float = 0.99) -> None:
-    """Each sample that was seen is the session's, and nearly all between the first and the last were seen."""
+def assert_alike(samples: Samples, session: Session) -> None:
+    """Each sample that was seen is the session's, and nearly all between the first and the last were seen.
+
+    How many a reader misses while others keep the processors busy is its own matter.
+    """
     recorded = read_telemetry(session.telemetry_file)
     live = samples["status"] == Status.LIVE
     packets, first = np.unique(samples["packet_id"][live], return_index=True)
@@ -144,7 +153,7 @@ def assert_alike(samples: Samples, session: Session, share: float = 0.99) -> Non
     wanted = np.unique(recorded["packet_id"])
     wanted = wanted[(wanted >= packets[0]) & (wanted <= packets[-1])]
     assert np.isin(packets, wanted).all()
-    assert len(packets) >= share * len(wanted)
+    assert len(packets) >= 0.9 * len(wanted)
     origin = np.searchsorted(recorded["packet_id"], packets)
     for field in FIELDS[1:]:
         equal = recorded[field.name][origin] == samples[field.name][at]
@@ -168,8 +177,7 @@ def test_a_recording_of_a_replay_is_the_session(session: Session, display: str, 
     (folder,) = (tmp_path / "ac_telemetry_data").iterdir()
     again = Session.open(folder)
     assert {name: again.manifest.game[name] for name in session.manifest.game} == session.manifest.game
-    # How many steps a recorder misses that has just begun, while others keep the processors busy, is its own matter.
-    assert_alike(read_telemetry(again.telemetry_file), session, 0.95)
+    assert_alike(read_telemetry(again.telemetry_file), session)
     labels, _ = session_labels(again, "auto", None)
     burnt: dict[int, float] = {}
 
@@ -206,6 +214,7 @@ def test_headless_publishes_every_sample_and_the_pause(session: Session, pages: 
     assert gone(pages)
     assert_alike(samples, session)
     recorded = read_telemetry(session.telemetry_file)
+    assert f"telemetry {len(recorded['instant'])} samples" in output, "none is left out"
     (pause,) = np.flatnonzero(samples["status"] == Status.PAUSE)
     assert samples["packet_id"][pause] == samples["packet_id"][pause - 1]
     (paused,) = np.flatnonzero(recorded["status"] == Status.PAUSE)
@@ -238,7 +247,7 @@ def test_speed_and_loop(session: Session, pages: str, tmp_path: Path, end: int, 
     assert (samples["speed_kmh"] < 2).all()
     begins = samples["instant"][1:][np.diff(samples["packet_id"]) < 0]
     assert np.diff(begins) / 1e9 == pytest.approx(0.5, abs=0.05)
-    assert_alike(samples, session, 0.95)
+    assert_alike(samples, session)
 
 
 def press_escape(screen: xdisplay.Display, pages: str) -> None:
@@ -271,7 +280,7 @@ def window_of(screen: xdisplay.Display, title: str):  # type: ignore[no-untyped-
 def test_ways_to_end(session: Session, display: str, pages: str, end: Callable[..., None], reason: str) -> None:
     screen = xdisplay.Display(display)
     with replaying(session, pages, "--loop", "--size", "400", "200") as (process, reader):
-        wait_for(lambda: reader.is_live(0.05), "the replay")
+        wait_for(lambda: is_live(process, reader), "the replay")
         area = find_window(pages)
         assert (shown := area.client_area()) is not None
         assert (shown.width, shown.height) == (400, 200)
@@ -394,11 +403,11 @@ def test_pages_of_another_game_are_left_alone(session: Session, pages: str) -> N
 
 def test_a_kill_9_does_not_stand_in_the_way_of_the_next_start(session: Session, pages: str) -> None:
     with replaying(session, pages, "--headless") as (process, reader):
-        wait_for(lambda: reader.is_live(0.05), "the replay")
+        wait_for(lambda: is_live(process, reader), "the replay")
         process.kill()  # the other process notices, and takes the pages away
         wait_for(lambda: gone(pages), "the pages to go")
     with replaying(session, pages, "--headless") as (process, reader):
-        wait_for(lambda: reader.is_live(0.05), "the replay")
+        wait_for(lambda: is_live(process, reader), "the replay")
         subprocess.run(["pkill", "-9", "-P", str(process.pid)], check=True)
         assert "has ended unexpectedly" in one_line(process.wait(20), process.communicate(timeout=20)[0])
         assert not gone(pages), "left behind"
