@@ -66,4 +66,6 @@ class Stop:
         self.request("Escape")
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+        reason = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        # Not here: the thread that the signal interrupts may hold the event's lock, in the middle of a wait.
+        threading.Thread(target=self.request, args=(reason,), daemon=True).start()
