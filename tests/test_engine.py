@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -166,7 +167,8 @@ def test_a_session_whose_workers_always_die_is_given_up(folders: list[Path], tmp
     with running("convert", *map(str, folders[:2]), *SLOW, folder=tmp_path) as process:
         while process.poll() is None:
             for worker in workers("local", process.pid):
-                os.kill(worker, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(worker, signal.SIGKILL)
         output = process.communicate(timeout=30)[0]
     assert "4 workers were lost one after the other (the last one ended with code -9)" in one_line(
         process.returncode, output
