@@ -22,9 +22,11 @@ ORDER = (
     ("recording",),
     ("doctor",),
     ("dataset",),
+    ("policy",),
+    ("learning",),
     ("driving",),
     ("practice",),
-    ("demo",),
+    ("demo", "evaluation"),
     ("cli", "__main__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
