@@ -19,6 +19,7 @@ from acpilot.settings import (
     CombineSettings,
     ConvertSettings,
     DemoSettings,
+    EvaluateSettings,
     ExportSettings,
     PracticeSettings,
     RecordSettings,
@@ -364,6 +365,32 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
     from acpilot.practice.game import play
 
     play(settings, say)
+
+
+@app.command
+def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) -> None:
+    """Let a policy drive the practice game and tell how well: autonomy, laps, distance from the expert's line.
+
+    It drives off-screen, faster than real time; the same command gives the same figures. The car is put back on the
+    expert's line (an intervention) when its middle leaves the road, when it faces backwards, or when it is stuck.
+    Autonomy is (1 - interventions x 6 s / elapsed time) x 100 %, as in NVIDIA's PilotNet paper.
+
+    Args:
+        policy: A policy's file, such as best_save/model.onnx; expert, for the figures of the practice game's own
+            driver; or package.module:factory, a function of yours that returns a policy (it is run).
+        settings: Where, and how.
+    """
+    from acpilot.evaluation.evaluate import evaluate as evaluate_policy
+    from acpilot.evaluation.evaluate import summary
+
+    with progress_bar(console, policy) as progress:
+        evaluation = evaluate_policy(policy, settings, progress)
+    if settings.json:
+        say(evaluation.record.rstrip())
+        return
+    for line in summary(evaluation):
+        say(line)
+    say(f"look at   {evaluation.folder}")
 
 
 @app.command

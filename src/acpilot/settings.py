@@ -184,6 +184,33 @@ class PracticeSettings:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """How a policy is evaluated in the practice game."""
+
+    track: tuple[str, ...] = ("allround",)
+    """Tracks of the practice game, one --track each: a name, or random:SEED; acpilot practice --list-tracks."""
+    laps: Annotated[int, Parameter(validator=Number(gt=0))] = 2
+    """Laps on each track, the first from rest."""
+    delay_ms: Annotated[float, Parameter(validator=Number(gte=0, lte=2000))] = 0.0
+    """Each command takes effect so many milliseconds late: how much delay the policy bears."""
+    size: tuple[Pixels, Pixels] = (640, 360)
+    """Width and height of the picture, pixels."""
+    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    """Where the picture is taken from; as in the recordings that the policy was trained on."""
+    light: Literal["noon", "evening", "overcast"] = "noon"
+    """Light of the scene."""
+    renderer: Literal["auto", "opengl", "software"] = "auto"
+    """What draws the picture; as in the recordings: the two do not draw the same."""
+    video: Annotated[bool, Parameter(negative="")] = False
+    """Write a video of each track, with the commands drawn on it."""
+    out: Path | None = None
+    """Folder for figures, pictures and track maps; without it evaluation/POLICY_1, _2, …"""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print the figures as JSON for scripts."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class DemoSettings:
     """How the demonstration is run."""
 

@@ -1,0 +1,325 @@
+"""A policy's figures on some tracks, and what shows them: pictures of interventions, track maps, videos, JSON."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from acpilot.clock import NS
+from acpilot.dataset.contact_sheet import draw_inputs
+from acpilot.evaluation.closed_loop import (
+    PATIENCE,
+    Camera,
+    Drive,
+    Driver,
+    Intervention,
+    Look,
+    Observer,
+    drive,
+    expert_drive,
+)
+from acpilot.evaluation.policies import open_driver
+from acpilot.files import whole_folder, write_atomically
+from acpilot.policy.policy import Command
+from acpilot.practice.game import ensure_panda, track_named
+from acpilot.practice.track import Track
+from acpilot.practice.world import World
+from acpilot.progress import Progress
+from acpilot.session import settings_record
+from acpilot.settings import EvaluateSettings, PracticeSettings, RecordSettings
+from acpilot.video.screen import VideoWriter
+
+_RECORD, _MAP, _VIDEO = "evaluation.json", "track_map.png", "drive.mkv"
+_VIDEO_FPS = 30.0
+_DECIMALS = 3  # of all figures
+_GETAWAY = 10.0  # seconds from the start in the middle of the road, before the distance from the line counts
+_SHOWN = 10  # interventions of a track in the summary
+
+
+@dataclass(frozen=True)
+class TrackResult:
+    """What a drive on a track came to."""
+
+    track: str
+    length_m: float
+    autonomy: float
+    """Percent, see ``Drive.autonomy``."""
+    elapsed_s: float
+    laps: int
+    """Completed; fewer than asked for when the time was up."""
+    lap_times_s: tuple[float, ...]
+    expert_lap_times_s: tuple[float, ...]
+    lap_time_ratio: float | None
+    """Time of the completed laps as a part of the expert's for as many; None without a lap."""
+    mean_distance_m: float
+    """From the expert's line; the first 10 s, from the start in the middle of the road, are left out."""
+    largest_distance_m: float
+    off_track_share: float
+    """Share of the time with at least one tyre beyond the kerb, 0 … 1."""
+    steering_change: float
+    """Mean absolute change of the steering command per second, full lock being 1."""
+    expert_steering_change: float
+    renderer: str | None
+    """What drew the pictures; None when nobody looked at any."""
+    interventions: tuple[dict[str, Any], ...]
+    """Each with time_s, lap, metres, reason, speed_kmh, and picture: a file, relative to the evaluation's folder."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found, and where it is shown."""
+
+    folder: Path
+    results: tuple[TrackResult, ...]
+    notes: tuple[str, ...]
+    """What the user should know."""
+    record: str
+    """All of it as JSON, as it stands in the folder."""
+
+
+def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Evaluation:
+    """Let a policy drive each track, and write the evaluation's folder.
+
+    Args:
+        policy: as for ``open_driver``.
+        settings: where, and how.
+        progress: told of the thousandths of a track's way.
+
+    Raises:
+        AcpilotError: there is no such policy or track, the folder is there already, or the policy cannot drive.
+    """
+    ensure_panda()
+    tracks = [track_named(name) for name in dict.fromkeys(settings.track)]
+    driver = open_driver(policy)
+    out = settings.out or _next_folder(driver)
+    results, notes = [], []
+    with whole_folder(out, "--out") as part:
+        for number, track in enumerate(tracks):
+
+            def of_all(way: int, of: int, number: int = number) -> None:
+                progress(number * of + way, len(tracks) * of)
+
+            result, driven = _drive_track(driver, track, settings, part, of_all)
+            results.append(result)
+            if result.laps < settings.laps:
+                notes.append(
+                    f"{track.name}: after {result.elapsed_s:.0f} s, {PATIENCE:g} times the expert's time, only "
+                    f"{result.laps} of {settings.laps} laps were complete"
+                )
+            try:
+                from acpilot.evaluation.track_map import draw_track_map
+            except ImportError:
+                notes.append("no track map: it needs matplotlib; pip install matplotlib")
+            else:
+                draw_track_map(track, driven, part / _folder_name(track) / _MAP)
+        record = _to_json(driver, settings, results)
+        write_atomically(part / _RECORD, record)
+    return Evaluation(out, tuple(results), tuple(dict.fromkeys(notes)), record)
+
+
+def _next_folder(driver: Driver) -> Path:
+    parent, name = Path("evaluation"), re.sub(r"[^\w.-]", "_", driver.name)
+    number = 1
+    while any((parent / f"{name}_{number}{end}").exists() for end in ("", ".part")):
+        number += 1
+    return parent / f"{name}_{number}"
+
+
+def _folder_name(track: Track) -> str:
+    return track.name.replace(":", "_")  # Windows wants none in a file's name
+
+
+def practice_settings(settings: EvaluateSettings) -> PracticeSettings:
+    """How the practice game is drawn for an evaluation."""
+    return PracticeSettings(
+        size=settings.size, camera=settings.camera, light=settings.light, renderer=settings.renderer
+    )
+
+
+def _drive_track(
+    driver: Driver, track: Track, settings: EvaluateSettings, folder: Path, progress: Progress
+) -> tuple[TrackResult, Drive]:
+    place = folder / _folder_name(track)
+    place.mkdir()
+    expert = expert_drive(track, settings.laps)
+    with ExitStack() as stack:
+        world = World(track, expert=True)
+        camera = stack.enter_context(Camera(world, practice_settings(settings)))
+        witness = _Witness(place, settings)
+        stack.callback(witness.close)
+        driven = drive(
+            driver,
+            world,
+            witness,
+            laps=settings.laps,
+            limit=PATIENCE * expert.elapsed,
+            look=camera.look,
+            delay_ms=settings.delay_ms,
+            progress=progress,
+        )
+    pictures = [path.relative_to(folder) for path in witness.pictures]
+    return _result(track, driven, expert, camera.renderer, pictures), driven
+
+
+class _Witness(Observer):
+    """Takes a picture of each intervention, and a video if it is wanted."""
+
+    def __init__(self, folder: Path, settings: EvaluateSettings) -> None:
+        self.pictures: list[Path] = []
+        self._folder, self._settings = folder, settings
+        self._video: VideoWriter | None = None
+        self._next = 0.0
+
+    def decided(self, world: World, look: Look, command: Command) -> None:
+        if not self._settings.video or world.time < self._next:
+            return
+        picture = _with_inputs(look(), f"{world.time:.1f} s   {world.car.speed * 3.6:.0f} km/h", command)
+        if self._video is None:
+            self._video = VideoWriter(self._folder / _VIDEO, *picture.size, RecordSettings(fps=_VIDEO_FPS))
+        self._next = world.time + 0.999 / _VIDEO_FPS
+        rgba = np.asarray(picture.convert("RGBA"))
+        self._video.write(np.ascontiguousarray(rgba[..., [2, 1, 0, 3]]), round(world.time * NS))
+
+    def intervened(self, intervention: Intervention, look: Look, command: Command) -> None:
+        path = self._folder / f"intervention_{len(self.pictures) + 1:02d}.png"
+        caption = f"{intervention.reason}, lap {intervention.lap}, {intervention.metres:.0f} m"
+        _with_inputs(look(), f"{caption}   {intervention.speed_kmh:.0f} km/h", command).save(path)
+        self.pictures.append(path)
+
+    def close(self) -> None:
+        if self._video is not None:
+            self._video.close()
+
+
+def _with_inputs(picture: np.ndarray, caption: str, command: Command) -> Image.Image:
+    image = Image.fromarray(picture)
+    draw_inputs(image, f"{caption}   steering {command.steering:+.3f}", *command)
+    return image
+
+
+def _result(track: Track, driven: Drive, expert: Drive, renderer: str | None, pictures: Sequence[Path]) -> TrackResult:
+    laps, time = len(driven.lap_times), np.linspace(0, driven.elapsed, len(driven.trace.aside))
+    aside = np.abs(driven.trace.aside)[time > min(_GETAWAY, driven.elapsed / 2)]
+    return TrackResult(
+        track=track.name,
+        length_m=track.length,
+        autonomy=driven.autonomy,
+        elapsed_s=driven.elapsed,
+        laps=laps,
+        lap_times_s=driven.lap_times,
+        expert_lap_times_s=expert.lap_times,
+        lap_time_ratio=sum(driven.lap_times) / sum(expert.lap_times[:laps]) if laps else None,
+        mean_distance_m=float(aside.mean()),
+        largest_distance_m=float(aside.max()),
+        off_track_share=float((driven.trace.tyres_out > 0).mean()),
+        steering_change=driven.steering_change,
+        expert_steering_change=expert.steering_change,
+        renderer=renderer,
+        interventions=tuple(
+            {
+                "time_s": each.time,
+                "lap": each.lap,
+                "metres": each.metres,
+                "reason": each.reason,
+                "speed_kmh": each.speed_kmh,
+                "picture": picture.as_posix(),
+            }
+            for each, picture in zip(driven.interventions, pictures, strict=True)
+        ),
+    )
+
+
+def _to_json(driver: Driver, settings: EvaluateSettings, results: Sequence[TrackResult]) -> str:
+    chosen = settings_record(settings)
+    for name in ("out", "json", "video", "track"):  # they do not decide the figures
+        del chosen[name]
+    record = {
+        "policy": driver.name,
+        "rate_hz": driver.rate,
+        "settings": chosen,
+        "tracks": [asdict(result) for result in results],
+        "autonomy": {"median": median(r.autonomy for r in results), "worst": min(r.autonomy for r in results)},
+    }
+    return json.dumps(_rounded(record), indent=2) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DECIMALS)
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(each) for each in value]
+    return value
+
+
+def summary(evaluation: Evaluation) -> Iterator[str]:
+    """The evaluation in lines for people: its interventions, then a table of the tracks with median and worst."""
+    for result in evaluation.results:
+        for each in result.interventions[:_SHOWN]:
+            yield (
+                f"{result.track:12} {each['reason']} in lap {each['lap']} at {each['metres']:.0f} m, "
+                f"{each['time_s']:.1f} s, {each['speed_kmh']:.0f} km/h: {evaluation.folder / each['picture']}"
+            )
+        if more := len(result.interventions[_SHOWN:]):
+            yield f"{result.track:12} and {more} more interventions: {evaluation.folder / _RECORD}"
+    rows = [_figures(result) for result in evaluation.results]
+    yield _table_line("track", _COLUMNS)
+    for result, row in zip(evaluation.results, rows, strict=True):
+        yield _table_line(result.track, [_written(value, name) for value, name in zip(row, _COLUMNS, strict=True)])
+    if len(rows) > 1:
+        for title, choose in (("median", median), ("worst", None)):
+            cells = []
+            for name, column in zip(_COLUMNS, zip(*rows, strict=True), strict=True):
+                known = [value for value in column if value is not None]
+                worst = min if name in _MORE_IS_BETTER else max
+                cells.append(_written((choose or worst)(known) if known else None, name))
+            yield _table_line(title, cells)
+    for note in evaluation.notes:
+        yield f"note  {note}"
+
+
+_COLUMNS = {
+    "autonomy": "{:.1f} %",
+    "interventions": "{:g}",
+    "laps": "{:g}",
+    "time": "{:.1f} s",
+    "to the expert's": "{:+.1%}",
+    "off the line": "{:.2f} m",
+    "at most": "{:.2f} m",
+    "off track": "{:.1%}",
+    "steering": "{:.3f}/s",
+    "the expert's": "{:.3f}/s",
+}
+_MORE_IS_BETTER = ("autonomy", "laps")
+
+
+def _figures(result: TrackResult) -> tuple[float | None, ...]:
+    return (
+        result.autonomy,
+        len(result.interventions),
+        result.laps,
+        result.elapsed_s,
+        None if result.lap_time_ratio is None else result.lap_time_ratio - 1,
+        result.mean_distance_m,
+        result.largest_distance_m,
+        result.off_track_share,
+        result.steering_change,
+        result.expert_steering_change,
+    )
+
+
+def _written(value: float | None, column: str) -> str:
+    return "-" if value is None else _COLUMNS[column].format(value)
+
+
+def _table_line(first: str, cells: Iterable[str]) -> str:
+    widths = [max(9, len(name) + 2) for name in _COLUMNS]
+    return f"{first:13}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
