@@ -52,6 +52,13 @@ class PolicyDriver:
     """A policy, which sees pictures and speed only."""
 
     def __init__(self, policy: Policy) -> None:
+        """Seat a policy.
+
+        Raises:
+            AcpilotError: its rate is out of range.
+        """
+        if not 0 < policy.rate <= 1 / DT:
+            raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
         self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
         self._policy = policy
 
@@ -246,10 +253,8 @@ def drive(  # noqa: PLR0913
         progress: told of the thousandths of the way.
 
     Raises:
-        AcpilotError: the driver's rate is out of range, or its command is not of three finite numbers.
+        AcpilotError: a command is not of three finite numbers.
     """
-    if not 0 < driver.rate <= 1 / DT:
-        raise AcpilotError(f"{driver.name} wants {driver.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
     see = look or _blind
     watch, interventions, rows, lap_times = _Watch(), list[Intervention](), list[tuple[float, ...]](), list[float]()
     pending: deque[tuple[int, Controls]] = deque()
