@@ -23,6 +23,7 @@ from acpilot.settings import (
     ExportSettings,
     PracticeSettings,
     RecordSettings,
+    TrainSettings,
 )
 
 app = App(
@@ -298,6 +299,34 @@ def export(dataset: Path, /, settings: ExportSettings = ExportSettings()) -> Non
         say(f"note  {note}")
     say(f"{result.folder}: {result.held or 'nothing to do, it is the export of this dataset'}")
     say(f"read      {result.folder / 'README.md'}")
+
+
+@app.command
+def train(dataset: Path, /, settings: TrainSettings = TrainSettings()) -> None:
+    """Train a policy on a dataset: a network that looks at the road and steers, accelerates and brakes.
+
+    What drives is model.onnx in the folder given with --out; look at what_it_sees.png, losses.png and predictions.png
+    beside it. Can be interrupted: the same command goes on, and ends with the same weights.
+
+    Args:
+        dataset: A dataset of acpilot combine.
+        settings: How to train.
+    """
+    from acpilot.dataset.dataset import Dataset
+    from acpilot.learning.training import train as train_policy
+
+    with progress_bar(console, dataset.name) as progress:
+        result = train_policy(Dataset.open(dataset), settings, progress, say)
+    best, policy = result.best, result.folder
+    if result.done_before:
+        say(f"{policy.folder}: nothing to do, this training is finished")
+    else:
+        say(f"{policy.onnx_file}: the weights of epoch {result.record['best_epoch']} of {len(result.record['epochs'])}")
+    if "validation" in best:
+        say(f"off by    {best['steering_error']:.4f} of the steering on average, where held out")
+    else:
+        say("note  nothing is held out for validation: nothing says how good it is; add a session or a lap")
+    say(f"look at   {policy.sight_file}, {policy.losses_file.name}, {policy.predictions_file.name}")
 
 
 @app.command

@@ -11,9 +11,7 @@ from acpilot.policy.preprocessing import Memory, Preprocessing
 try:
     import onnxruntime
 except ImportError as error:
-    raise AcpilotError(
-        f"driving from an ONNX file needs ONNX Runtime ({error}): pip install onnxruntime"
-    ) from None
+    raise AcpilotError(f"driving from an ONNX file needs ONNX Runtime ({error}): pip install onnxruntime") from None
 
 IMAGE, SPEED, COMMAND = "image", "speed", "command"
 """Names of the inputs uint8 (n, 66, 200, channels) and float32 (n, 1), and of the output float32 (n, 3)."""
@@ -39,9 +37,7 @@ class OnnxPolicy:
         options.log_severity_level = 4  # what is wrong is said by the exception
         try:
             # From memory: a file given by name could make the runtime read others beside it.
-            self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         except OSError as error:
             raise AcpilotError(f"{path} cannot be read: {error.strerror or error}") from None
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's own errors have no class in common but this
@@ -95,8 +91,8 @@ class OnnxPolicy:
         if found != expected or shape != (1, len(self.preprocessing.outputs)):
             raise AcpilotError(
                 f"{path} is a network of another shape: it takes {_told(found)} and gives {shape}, its preprocessing "
-                f"wants {_told(expected)} and {(1, len(self.preprocessing.outputs))}; only files written by acpilot train "
-                "can drive"
+                f"wants {_told(expected)} and {(1, len(self.preprocessing.outputs))}; only files written by acpilot "
+                "train can drive"
             )
 
 

@@ -53,7 +53,7 @@ class Preprocessing:
         inside = min(self.crop) >= 0 and left + width <= 1 + 1e-6 and top + height <= 1 + 1e-6
         if not (inside and width > 0 and height > 0):
             raise AcpilotError(
-                f"the crop {self.crop} reaches outside the picture: left, top, width and height are shares of it, 0 to 1"
+                f"the crop {self.crop} reaches outside the picture: left, top, width, height are shares of it, 0 to 1"
             )
         whole = min(self.size) > 0 and 0 <= self.past_frames <= 16 and 1 <= self.spacing <= 600
         numbers = all(map(math.isfinite, (self.scale, self.offset, self.rate))) and self.rate > 0
