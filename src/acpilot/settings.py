@@ -257,6 +257,8 @@ class EvaluateSettings:
     """Tracks of the practice game, one --track each: a name, or random:SEED; acpilot practice --list-tracks."""
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 2
     """Laps on each track, the first from rest."""
+    real_time: Annotated[bool, Parameter(negative="")] = False
+    """Drive the practice game in its window in real time, through screen and virtual gamepad."""
     delay_ms: Annotated[float, Parameter(validator=Number(gte=0, lte=2000))] = 0.0
     """Each command takes effect so many milliseconds late: how much delay the policy bears."""
     size: tuple[Pixels, Pixels] = (640, 360)

@@ -60,14 +60,14 @@ class PolicyDriver:
         if not 0 < policy.rate <= 1 / DT:
             raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
         self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
-        self._policy = policy
+        self.policy = policy
 
     def decide(self, world: World, look: Look) -> Command:
         """Show the policy its part of the picture."""
         picture = look()
-        left, top, width, height = self._policy.band(picture.shape[1], picture.shape[0])
+        left, top, width, height = self.policy.band(picture.shape[1], picture.shape[0])
         band = np.ascontiguousarray(picture[top : top + height, left : left + width])
-        return self._policy.drive(band, world.car.speed * 3.6)
+        return self.policy.drive(band, world.car.speed * 3.6)
 
 
 class ExpertDriver:
@@ -157,7 +157,7 @@ class Observer:
 
 @dataclass(frozen=True)
 class Trace:
-    """Where the car was and what it was given, every 12 ms; all arrays have shape (n,)."""
+    """Where the car was and what it was given, at even times (off-screen every 12 ms); all arrays have shape (n,)."""
 
     x: np.ndarray
     """float64 metres, x east, y north."""
@@ -200,24 +200,32 @@ class Drive:
         return float(change.sum()) / self.elapsed
 
 
-class _Watch:
+class Watch:
     """Tells when the car must be put back."""
 
     def __init__(self) -> None:
-        self._stuck = 0.0
+        self._moved = 0.0
 
-    def reason(self, world: World) -> Reason | None:
-        """Why it must be put back now; None when it need not."""
-        self._stuck = self._stuck + DT if world.car.speed < _STUCK_SPEED else 0.0
+    def reason(self, time: float, speed: float, beyond_edge: float, turned: float) -> Reason | None:
+        """Why it must be put back now; None when it need not.
+
+        Args:
+            time: seconds since the start.
+            speed: m/s.
+            beyond_edge: metres from the edge of the road out to the car's middle.
+            turned: radians between the car and the direction of travel.
+        """
+        if speed >= _STUCK_SPEED:
+            self._moved = time
         reason: Reason | None = None
-        if world.beyond_edge > 0:
+        if beyond_edge > 0:
             reason = "left the road"
-        elif abs(world.turned) > math.pi / 2:
+        elif abs(turned) > math.pi / 2:
             reason = "facing backwards"
-        elif self._stuck > _STUCK_SECONDS:
+        elif time - self._moved > _STUCK_SECONDS:
             reason = "stuck"
         if reason:
-            self._stuck = 0.0
+            self._moved = time
         return reason
 
 
@@ -256,14 +264,14 @@ def drive(  # noqa: PLR0913
         AcpilotError: a command is not of three finite numbers.
     """
     see = look or _blind
-    watch, interventions, rows, lap_times = _Watch(), list[Intervention](), list[tuple[float, ...]](), list[float]()
+    watch, interventions, rows, lap_times = Watch(), list[Intervention](), list[tuple[float, ...]](), list[float]()
     pending: deque[tuple[int, Controls]] = deque()
     delay, decisions, put_back = round(delay_ms / 1000 / DT), 0, False
     driver.reset()
     observer.at_step(world)
     while world.lap < laps and world.time < limit:
         if world.steps >= round(decisions / driver.rate / DT):
-            command = _checked(driver.decide(world, see), driver, world)
+            command = checked(driver.decide(world, see), driver.name, world.track, world.time)
             decisions += 1
             pending.append((world.steps + delay, Controls(*command)))
             observer.decided(world, see, command)
@@ -277,7 +285,7 @@ def drive(  # noqa: PLR0913
         world.step(world.controls)
         if world.lap > len(lap_times) and world.last_lap_time is not None:
             lap_times.append(world.last_lap_time)
-        if reason := watch.reason(world):
+        if reason := watch.reason(world.time, world.car.speed, world.beyond_edge, world.turned):
             put_back = True
             metres, speed = world.progress * world.track.length, world.car.speed * 3.6
             interventions.append(Intervention(world.time, world.lap + 1, metres, reason, speed))
@@ -303,8 +311,8 @@ def _row(world: World, put_back: bool) -> tuple[float, ...]:
     return car.x, car.y, aside, car.speed * 3.6, world.controls.steering, world.tyres_out, put_back
 
 
-def _checked(command: Command, driver: Driver, world: World) -> Command:
-    """The command within its limits.
+def checked(command: Command, name: str, track: Track, time: float) -> Command:
+    """What the policy of that name commanded at that time, within its limits.
 
     Raises:
         AcpilotError: it is not of three finite numbers.
@@ -312,8 +320,8 @@ def _checked(command: Command, driver: Driver, world: World) -> Command:
     values = tuple(float(value) for value in command)
     if len(values) != 3 or not all(map(math.isfinite, values)):
         raise AcpilotError(
-            f"{driver.name} returned {', '.join(f'{value:g}' for value in values)} for steering, throttle, brake on "
-            f"{world.track.name}, {world.time:.1f} s after the start: it cannot drive; train it anew"
+            f"{name} returned {', '.join(f'{value:g}' for value in values)} for steering, throttle, brake on "
+            f"{track.name}, {time:.1f} s after the start: it cannot drive; train it anew"
         )
     steering, throttle, brake = values
     return Command(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))

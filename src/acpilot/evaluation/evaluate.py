@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from PIL import Image
 
 from acpilot.clock import NS
 from acpilot.dataset.contact_sheet import draw_inputs
+from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import (
     PATIENCE,
     Camera,
@@ -22,6 +23,7 @@ from acpilot.evaluation.closed_loop import (
     Intervention,
     Look,
     Observer,
+    PolicyDriver,
     drive,
     expert_drive,
 )
@@ -98,6 +100,11 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
     ensure_panda()
     tracks = [track_named(name) for name in dict.fromkeys(settings.track)]
     driver = open_driver(policy)
+    if settings.real_time and (settings.delay_ms or settings.video or not isinstance(driver, PolicyDriver)):
+        raise AcpilotError(
+            "--real-time is for policies, without --delay-ms (it has a delay of its own) and without --video (acpilot "
+            "record makes one): leave one of them out"
+        )
     out = settings.out or _next_folder(driver)
     results, notes = [], []
     with whole_folder(out, "--out") as part:
@@ -106,7 +113,8 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
             def of_all(way: int, of: int, number: int = number) -> None:
                 progress(number * of + way, len(tracks) * of)
 
-            result, driven = _drive_track(driver, track, settings, part, of_all)
+            result, driven, note = _drive_track(driver, track, settings, part, of_all)
+            notes += [f"{track.name}: {note}"] if note else []
             results.append(result)
             if result.laps < settings.laps:
                 notes.append(
@@ -145,27 +153,35 @@ def practice_settings(settings: EvaluateSettings) -> PracticeSettings:
 
 def _drive_track(
     driver: Driver, track: Track, settings: EvaluateSettings, folder: Path, progress: Progress
-) -> tuple[TrackResult, Drive]:
+) -> tuple[TrackResult, Drive, str]:
     place = folder / _folder_name(track)
     place.mkdir()
     expert = expert_drive(track, settings.laps)
+    limit, renderer, note = PATIENCE * expert.elapsed, None, ""
     with ExitStack() as stack:
-        world = World(track, expert=True)
-        camera = stack.enter_context(Camera(world, practice_settings(settings)))
         witness = _Witness(place, settings)
         stack.callback(witness.close)
-        driven = drive(
-            driver,
-            world,
-            witness,
-            laps=settings.laps,
-            limit=PATIENCE * expert.elapsed,
-            look=camera.look,
-            delay_ms=settings.delay_ms,
-            progress=progress,
-        )
+        if settings.real_time and isinstance(driver, PolicyDriver):
+            from acpilot.evaluation.real_time import drive_in_real_time
+
+            game = replace(practice_settings(settings), track=track.name)
+            driven, note = drive_in_real_time(driver.policy, track, game, witness, settings.laps, limit, progress)
+        else:
+            world = World(track, expert=True)
+            camera = stack.enter_context(Camera(world, practice_settings(settings)))
+            driven = drive(
+                driver,
+                world,
+                witness,
+                laps=settings.laps,
+                limit=limit,
+                look=camera.look,
+                delay_ms=settings.delay_ms,
+                progress=progress,
+            )
+            renderer = camera.renderer
     pictures = [path.relative_to(folder) for path in witness.pictures]
-    return _result(track, driven, expert, camera.renderer, pictures), driven
+    return _result(track, driven, expert, renderer, pictures), driven, note
 
 
 class _Witness(Observer):

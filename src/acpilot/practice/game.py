@@ -274,7 +274,7 @@ def _step_on_time(
 ) -> None:
     parent = multiprocessing.parent_process()
     pacer = Pacer(1 / DT)
-    resets, done, driven = 0, -1, 0
+    resets, presses, done, driven = 0, 0, -1, 0
     while not link.ended.is_set() and not _is_over(settings, world):
         tick = pacer.wait()
         if tick % 100 == 0 and parent is not None and not parent.is_alive():
@@ -290,6 +290,9 @@ def _step_on_time(
             controls = None
             if settings.driver == "virtual":
                 controls = Controls(*gamepad.read())
+                if gamepad.presses > presses:
+                    world.reset()
+                presses = gamepad.presses
             elif settings.driver != "expert":
                 controls = Controls(*link.controls)
             world.step(controls)
