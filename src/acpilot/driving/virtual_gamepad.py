@@ -92,13 +92,15 @@ class VirtualGamepadReader:
         self._name = _name(pages)
         self._mapping = open_mapping(self._name, _LAYOUT.size)
         self.presses = 0
-        """How often the button that puts the car back was pressed on the present gamepad, as of the last ``read``."""
+        """How often the button that puts the car back was pressed, as of the last ``read``; a new gamepad begins at 0.
+
+        Kept when the gamepad is lost for a moment: coming back it must not look as if the button were pressed.
+        """
 
     def read(self) -> GamepadState:
         """The axes now; at rest without a gamepad, or when its owner has died."""
         if self._mapping is None:
             self._mapping = open_mapping(self._name, _LAYOUT.size)
-            self.presses = 0
         if self._mapping is not None:
             for _ in range(100):  # an owner that died while writing leaves an odd number for ever
                 raw = self._mapping[: _LAYOUT.size]
