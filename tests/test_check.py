@@ -103,7 +103,7 @@ def test_marks_are_set_shown_and_taken_back(session: Session) -> None:
     assert frames() == everything - 20
     assert check(session.folder)["marks"]["figures"]["frames"] == 20
     assert "spin" in mark()
-    assert "no marks" in mark("--remove", "1")
+    assert "no marks" in mark("--remove", "1.0-2.950")
     assert frames() == everything
     assert all(path.stat().st_mtime_ns == images[path.name] for path in session.images() if path.name < "frame_000010")
 
@@ -113,7 +113,7 @@ def test_marks_are_set_shown_and_taken_back(session: Session) -> None:
     [
         (["--exclude", "12-3"], "12-3"),
         (["--exclude", "soon"], "soon"),
-        (["--remove", "4"], "4"),
+        (["--remove", "4"], "--remove 4 is no spell"),
     ],
 )
 def test_marks_that_cannot_be(session: Session, flags: list[str], says: str) -> None:

@@ -105,6 +105,14 @@ def test_colours_are_those_of_the_screen(tmp_path: Path) -> None:
         assert np.abs(seen - COLOURS[int(row["frame"]) % len(COLOURS)]).max() <= 4
 
 
+def test_images_that_were_deleted_are_made_again(session: Session) -> None:
+    assert convert(session)[0] == 0
+    before = files_of(session)
+    shutil.rmtree(session.images_folder)
+    assert convert(session)[0] == 0
+    assert files_of(session) == before
+
+
 def test_a_second_run_does_nothing(session: Session) -> None:
     assert convert(session)[0] == 0
     before = {path: path.stat().st_mtime_ns for path in session.folder.rglob("*")}

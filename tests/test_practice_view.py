@@ -15,14 +15,15 @@ from Xlib import display as xdisplay
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
+from acpilot import panda_output
+from acpilot.panda_output import RendererName
 from acpilot.practice import clock_strip
-from acpilot.practice import view as view_module
 from acpilot.practice.landscape import Landscape
 from acpilot.practice.mesh import Mesh, merge
 from acpilot.practice.pose import Pose
 from acpilot.practice.roadside import CLEAR, Roadside
 from acpilot.practice.track import KERB_WIDTH, TRACK_NAMES, Track, make_track
-from acpilot.practice.view import RendererName, View, ViewOptions
+from acpilot.practice.view import View, ViewOptions
 
 RENDERERS: tuple[RendererName, ...] = ("opengl", "software")
 INSTANT = 123_456_780_000
@@ -261,8 +262,8 @@ def test_closing_one_view_leaves_another_alone(renderer: RendererName) -> None:
 def test_auto_is_opengl_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with View(track(), ViewOptions(offscreen=True)) as view:
         assert (view.renderer, view.renderer_note) == ("opengl", "")
-    real = view_module._pipe
-    monkeypatch.setattr(view_module, "_pipe", lambda name, off: real(name, off) if name == "software" else None)
+    real = panda_output._pipe
+    monkeypatch.setattr(panda_output, "_pipe", lambda name, off: real(name, off) if name == "software" else None)
     with View(track(), ViewOptions(offscreen=True)) as view:
         assert view.renderer == "software"
         assert view.renderer_note == "software instead of OpenGL: no opengl off-screen picture can be had"

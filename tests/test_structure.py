@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "acpilot"
 # Each room knows only the rooms behind it, here in the order of the walk.
 ORDER = (
     ("errors", "clock", "progress", "files", "threads"),
-    ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "telemetry"),
+    ("settings", "window", "window_x11", "window_windows", "escape_key", "stopping", "panda_output", "telemetry"),
     ("video",),
     ("session",),
     ("marks", "original"),
@@ -22,6 +22,7 @@ ORDER = (
     ("recording",),
     ("doctor",),
     ("dataset",),
+    ("replay",),
     ("policy",),
     ("learning",),
     ("driving",),
@@ -76,7 +77,7 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys; from acpilot.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun')\n"
+        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun', 'ray')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

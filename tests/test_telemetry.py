@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from acpilot.errors import AcpilotError
 from acpilot.telemetry.log import TelemetryWriter, read_telemetry
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status
+from acpilot.telemetry.sample import FIELDS, columns, pages_of, record_batch
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from conftest import wait_for
@@ -39,6 +41,17 @@ with PagePublisher(sys.argv[1]) as publisher:
         while time.perf_counter_ns() < until:
             pass
 """
+
+
+@given(st.binary(min_size=876, max_size=876), st.integers(1, 3))
+def test_pages_made_of_samples_are_those_that_were_read(raw: bytes, count: int) -> None:
+    physics = np.frombuffer(raw[:580] * count, PHYSICS)
+    graphics = np.frombuffer(raw[580:] * count, GRAPHICS)
+    batch = record_batch(np.arange(count), physics, graphics)
+    again = pages_of(columns(pa.Table.from_batches([batch])))
+    for field in FIELDS[1:]:
+        before, after = (pages[field.page is GRAPHICS][field.source] for pages in ((physics, graphics), again))
+        assert before.tobytes() == after.tobytes(), field.name
 
 
 def start_writer(pages: str, manner: str) -> subprocess.Popen[str]:

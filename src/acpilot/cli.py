@@ -4,8 +4,11 @@ Each command imports what it needs when it runs, so that ``acpilot --help`` is q
 """
 
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
@@ -19,12 +22,20 @@ from acpilot.settings import (
     CombineSettings,
     ConvertSettings,
     DemoSettings,
+    EngineSettings,
     EvaluateSettings,
     ExportSettings,
     PracticeSettings,
     RecordSettings,
+    ReplaySettings,
     TrainSettings,
 )
+
+if TYPE_CHECKING:
+    from acpilot.dataset.engine import Work
+    from acpilot.dataset.finding import Finding
+
+T = TypeVar("T")
 
 app = App(
     name="acpilot",
@@ -53,6 +64,14 @@ def say(line: str) -> None:
 def show_fault(fault: AcpilotError) -> None:
     """Print a fault as the one line that it is."""
     errors.print(f"acpilot: {fault}", style="red", markup=False, soft_wrap=True)
+
+
+def raise_all(faults: list[AcpilotError]) -> None:
+    """Show faults, if any, and end with the last of them."""
+    for fault in faults[:-1]:
+        show_fault(fault)
+    if faults:
+        raise faults[-1]
 
 
 @app.command
@@ -97,53 +116,71 @@ def attach(session: Path, video: Path, /) -> None:
 
 @app.command
 def convert(
-    sessions: Annotated[list[Path], Parameter(negative="")], /, settings: ConvertSettings = ConvertSettings()
+    sessions: Annotated[list[Path], Parameter(negative="")],
+    /,
+    settings: ConvertSettings = ConvertSettings(),
+    engine: EngineSettings = EngineSettings(),
 ) -> None:
     """Turn recorded sessions into images and labels: processed_images/ and processed_data.csv in each folder.
 
-    Can be interrupted and run again; a second run does nothing.
+    Can be interrupted and run again; a second run does nothing. Several sessions are converted at once.
 
     Args:
         sessions: Session folders, such as ac_telemetry_data/20261122_191500.
         settings: How to convert.
+        engine: Where to convert several.
     """
-    faults = []
-    for folder in sessions:
-        try:
-            _convert_session(folder, settings)
-        except AcpilotError as error:
-            faults.append(error)
-    for fault in faults[:-1]:
-        show_fault(fault)
-    if faults:
-        raise faults[-1]
-
-
-def _convert_session(folder: Path, settings: ConvertSettings) -> None:
-    from acpilot.dataset.contact_sheet import contact_sheet
-    from acpilot.dataset.convert import convert as convert_session
+    from acpilot.dataset.convert import Conversion, convert_folder
     from acpilot.session import Session
 
-    session = Session.open(folder)
-    with progress_bar(console, folder.name) as progress:
-        result = convert_session(session, settings, progress)
-    for note in result.notes:
-        say(f"note  {note}")
-    if result.written == 0 and session.contact_sheet_file.exists():
-        say(f"{folder}: nothing to do, {result.images} labelled images are there")
-    else:
-        sheet = contact_sheet(session)
-        left_out = f", {result.left_out} frames left out" if result.left_out else ""
-        say(f"{folder}: {result.images} labelled images ({result.written} new){left_out}")
-        say(f"look at them: {sheet}")
-    if result.lost:
-        raise AcpilotError(
-            f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
-        )
+    def tell(folder: Path, result: Conversion) -> None:
+        session = Session(folder)
+        for note in result.notes:
+            say(f"note  {note}")
+        if result.was_done:
+            say(f"{folder}: nothing to do, {result.images} labelled images are there")
+        else:
+            left_out = f", {result.left_out} frames left out" if result.left_out else ""
+            say(f"{folder}: {result.images} labelled images ({result.written} new){left_out}")
+            say(f"look at them: {session.contact_sheet_file}")
+        if result.lost:
+            raise AcpilotError(
+                f"{session.video_file} is truncated: it lacks {result.lost} frames, the others are converted"
+            )
+
+    raise_all(_on_each(partial(convert_folder, settings=settings), sessions, engine, tell))
+
+
+def _on_each(
+    work: "Work[T]", folders: list[Path], settings: EngineSettings, use: Callable[[Path, T], None]
+) -> list[AcpilotError]:
+    """Work on folders, hand on what came of each, as they end; the faults of the others."""
+    from acpilot.dataset.engine import run
+
+    faults = []
+    title = folders[0].name if len(folders) == 1 else f"{len(folders)} folders"
+    with progress_bar(console, title) as progress, closing(run(work, folders, settings, progress)) as outcomes:
+        for outcome in outcomes:
+            if outcome.lost:
+                errors.print(f"note  {outcome.folder} was retried: its worker was lost", markup=False, soft_wrap=True)
+            try:
+                if isinstance(outcome.result, AcpilotError):
+                    raise outcome.result
+                use(outcome.folder, outcome.result)
+            except AcpilotError as fault:
+                faults.append(fault)
+    return faults
 
 
 @app.command
-def check(folders: Annotated[list[Path], Parameter(negative="")], /, *, mark: bool = True, json: bool = False) -> None:
+def check(
+    folders: Annotated[list[Path], Parameter(negative="")],
+    /,
+    engine: EngineSettings = EngineSettings(),
+    *,
+    mark: bool = True,
+    json: bool = False,
+) -> None:
     """Check whether sessions or datasets are fit to be learnt from: a verdict a line, with the remedy.
 
     The exit code is 0 when all are fit, else 1. Pauses, pits, resets, off-track and AI-driven spells are marked, so
@@ -151,15 +188,15 @@ def check(folders: Annotated[list[Path], Parameter(negative="")], /, *, mark: bo
 
     Args:
         folders: Session folders, or datasets of acpilot combine.
+        engine: Where to check several.
         mark: Mark such spells; --no-mark only tells of them.
         json: Print JSON for scripts.
     """
     from acpilot.dataset.checking import check_folder, to_json
 
-    checks = {}
-    for folder in folders:
-        with progress_bar(console, folder.name) as progress:
-            checks[folder] = check_folder(folder, progress, mark=mark)
+    ended: dict[Path, list[Finding]] = {}
+    faults = _on_each(partial(check_folder, mark=mark), folders, engine, ended.__setitem__)
+    checks = {folder: ended[folder] for folder in folders if folder in ended}
     if json:
         say(to_json(checks))
     for folder, findings in checks.items():
@@ -172,7 +209,8 @@ def check(folders: Annotated[list[Path], Parameter(negative="")], /, *, mark: bo
                 )
     unfit = [str(folder) for folder, findings in checks.items() if any(f.verdict == "unfit" for f in findings)]
     if unfit:
-        raise AcpilotError(f"unfit for training: {', '.join(unfit)}; see the lines that say unfit")
+        faults.append(AcpilotError(f"unfit for training: {', '.join(unfit)}; see the lines that say unfit"))
+    raise_all(faults)
 
 
 @app.command
@@ -182,7 +220,7 @@ def mark(
     *,
     exclude: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006 - cyclopts reads the default
     why: str = "by hand",
-    remove: Annotated[list[int], Parameter(negative="")] = [],  # noqa: B006
+    remove: Annotated[list[str], Parameter(negative="")] = [],  # noqa: B006
 ) -> None:
     """Mark spells of a session that are not to be learnt from, or show the marks there are.
 
@@ -192,15 +230,15 @@ def mark(
         session: The session's folder.
         exclude: From and to, in seconds of the session (column timestamp): --exclude 12.5-18.0.
         why: Why, in a word: spin, traffic, ...
-        remove: Numbers of marks to take back, as they are shown.
+        remove: Marks to take back, from and to as they are shown: --remove 12.500-18.000.
     """
     from acpilot.marks import change_marks
     from acpilot.session import Session
 
     opened = Session.open(session)
     marks = change_marks(opened, exclude, why, remove)
-    for number, spell in enumerate(marks, 1):
-        say(f"{number:3}  {spell.first:.3f}-{spell.last:.3f} s  {spell.why} (by {spell.by})")
+    for spell in marks:
+        say(f"{spell.first:.3f}-{spell.last:.3f} s  {spell.why} (by {spell.by})")
     if not marks:
         say("no marks")
     if (exclude or remove) and opened.labels_file.exists():
@@ -366,6 +404,26 @@ def view(session: Path, /, *, save: Path | None = None) -> None:
     if save is not None:
         say(f"{save}")
         say(f"next      rerun {save}")
+
+
+@app.command
+def replay(session: Path, /, settings: ReplaySettings = ReplaySettings()) -> None:
+    """Replay a session as if the game ran: its memory pages move and its window shows the pictures, on one clock.
+
+    So any tool for Assetto Corsa can be developed and tested without the game. Ends with the session, with Ctrl-C, or
+    with Escape in the window.
+
+    Args:
+        session: The session's folder, such as ac_telemetry_data/20261122_191500.
+        settings: How to replay it.
+    """
+    from acpilot.replay.replaying import replay as replay_session
+    from acpilot.session import Session
+
+    with status_line(console, f"reading {session} ...") as show:
+        lines = replay_session(Session.open(session), settings, say, show)
+    for line in lines:
+        say(line)
 
 
 @app.command

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 NS = 1_000_000_000
@@ -57,6 +58,34 @@ class PaceReport:
             f"{self.achieved_hz:.1f} of {self.target_hz:g} Hz, {self.cycles} cycles, "
             f"{self.missed} missed, worst {self.worst_late_ms:.1f} ms late"
         )
+
+
+class Lateness:
+    """How late the events of a loop came; takes no more room the longer it runs."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()  # of hundredths of a millisecond
+
+    def add(self, late: int) -> None:
+        """Count an event that came so many nanoseconds after its instant."""
+        self._counts[late // 10_000] += 1
+
+    @property
+    def events(self) -> int:
+        """How many were counted."""
+        return self._counts.total()
+
+    def percentile_ms(self, share: float) -> float:
+        """How late, ms, this share (0..1) of the events was at most."""
+        reached = 0
+        for hundredths in sorted(self._counts):
+            reached += self._counts[hundredths]
+            if reached >= share * self.events:
+                return hundredths / 100
+        return 0.0
+
+    def __str__(self) -> str:
+        return f"99 % at most {self.percentile_ms(0.99):.1f} ms late, worst {self.percentile_ms(1):.1f} ms"
 
 
 class Pacer:

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.console import Console
 
-from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.convert import convert
 from acpilot.errors import AcpilotError
 from acpilot.progress import progress_bar, status_line
@@ -61,10 +60,9 @@ def run_demo(settings: DemoSettings, console: Console, say: Callable[[str], None
         raise ending.fault
     with progress_bar(console, "converting") as progress:
         result = convert(ending.session, ConvertSettings(), progress)
-    sheet = contact_sheet(ending.session)
     say(f"\n{result.images} labelled images  {ending.session.images_folder}")
     say(f"their labels         {ending.session.labels_file}")
-    say(f"look at them         {sheet}")
+    say(f"look at them         {ending.session.contact_sheet_file}")
     say("next                 with Assetto Corsa running: acpilot record")
 
 

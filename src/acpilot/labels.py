@@ -191,9 +191,15 @@ def _original_labels(
     return label_rows(inputs, steering, len(frame_times(session.video_file)), session.correction), steering
 
 
-def _recorded_labels(
-    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, max_error_ms: float | None
-) -> tuple[Labels, Steering]:
+def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """When each frame of a recorded session's video was on the screen, and which of that is certain.
+
+    Returns:
+        Instants, int64 (n,) ns of the monotonic clock, in display order, and bool (n,).
+
+    Raises:
+        AcpilotError: video or alignment are missing or damaged.
+    """
     alignment: Alignment | None = session.manifest.alignment
     if alignment is None:
         raise AcpilotError(
@@ -206,12 +212,18 @@ def _recorded_labels(
             f"{written}; copy it here, then: acpilot attach {session.folder} VIDEO"
         )
     times = frame_times(session.video_file)
-    _refuse_a_wide_bound(session, alignment, max_error_ms)
+    return alignment.instants(times) + session.correction, alignment.trusted(times)
+
+
+def _recorded_labels(
+    session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, max_error_ms: float | None
+) -> tuple[Labels, Steering]:
+    instants, trusted = recorded_instants(session)
+    _refuse_a_wide_bound(session, max_error_ms)
     samples = read_telemetry(session.telemetry_file)
     recorded = session.manifest.steering
     if recorded is None or unit != "auto" or lock_degrees is not None:
         recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
-    instants, trusted = alignment.instants(times) + session.correction, alignment.trusted(times)
     return label_frames(samples, recorded, instants, session.manifest.start, trusted), recorded
 
 
@@ -230,7 +242,9 @@ def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["au
     return Steering(unit, 1, "given", lock, largest, None, None)
 
 
-def _refuse_a_wide_bound(session: Session, alignment: Alignment, max_error_ms: float | None) -> None:
+def _refuse_a_wide_bound(session: Session, max_error_ms: float | None) -> None:
+    alignment = session.manifest.alignment
+    assert alignment is not None
     recorded = session.manifest.settings
     limit = error_limit_ms(max_error_ms or recorded.get("max_error_ms"), recorded.get("fps", 10.0))
     if alignment.error_bound_ms > limit:

@@ -56,26 +56,23 @@ def write_marks(session: Session, marks: list[Mark]) -> None:
     write_atomically(session.marks_file, json.dumps([asdict(mark) for mark in sorted(marks)], indent=2) + "\n")
 
 
-def change_marks(session: Session, exclude: Sequence[str], why: str, remove: Sequence[int]) -> list[Mark]:
+def change_marks(session: Session, exclude: Sequence[str], why: str, remove: Sequence[str]) -> list[Mark]:
     """Add the user's marks and take some back; the marks that there are then, in the order of time.
 
     Args:
         session: whose marks.
         exclude: spells such as ``12.5-18.0``, seconds since the session's start.
         why: their reason.
-        remove: numbers of marks, from 1, in the order of time.
+        remove: spells of marks, as exact as ``12.500-18.000``. One that is not marked is passed over: unlike numbers,
+            which move up, spells can be taken back by the same command again when it was interrupted.
 
     Raises:
-        AcpilotError: a spell is none, a number is of no mark, or the file cannot be written.
+        AcpilotError: a spell is none, or the file cannot be written.
     """
     marks = read_marks(session)
-    for number in remove:
-        if not 1 <= number <= len(marks):
-            raise AcpilotError(
-                f"there is no mark {number}: {session.folder} has {len(marks)} (acpilot mark shows them)"
-            )
-    kept = [mark for number, mark in enumerate(marks, 1) if number not in remove]
-    kept += [mark for text in exclude if (mark := Mark(*_spell(text), why)) not in kept]
+    gone = {_shown(*_spell(text, "--remove")) for text in remove}
+    kept = [mark for mark in marks if _shown(mark.first, mark.last) not in gone]
+    kept += [mark for text in exclude if (mark := Mark(*_spell(text, "--exclude"), why)) not in kept]
     if kept != marks:
         try:
             write_marks(session, kept)
@@ -84,14 +81,19 @@ def change_marks(session: Session, exclude: Sequence[str], why: str, remove: Seq
     return sorted(kept)
 
 
-def _spell(text: str) -> tuple[float, float]:
+def _shown(first: float, last: float) -> tuple[float, float]:
+    """A spell as exact as it is shown."""
+    return round(first, 3), round(last, 3)
+
+
+def _spell(text: str, flag: str) -> tuple[float, float]:
     """From and to, seconds: ``12.5-18`` or ``12.5 - 18``; a session's first seconds can be negative."""
     found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*", text)
     if not found:
-        raise AcpilotError(f"--exclude {text} is no spell: write FROM-TO in seconds, such as 12.5-18.0")
+        raise AcpilotError(f"{flag} {text} is no spell: write FROM-TO in seconds, such as 12.5-18.0")
     first, last = float(found[1]), float(found[2])
     if first >= last:
-        raise AcpilotError(f"--exclude {text} ends before it begins: write FROM-TO in seconds")
+        raise AcpilotError(f"{flag} {text} ends before it begins: write FROM-TO in seconds")
     return first, last
 
 

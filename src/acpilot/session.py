@@ -118,6 +118,7 @@ class Session:
         self.images_folder = folder / "processed_images"
         self.labels_file = folder / "processed_data.csv"
         self.conversion_file = folder / "processed_data.json"
+        self.lock_file = folder / "convert.lock"
         self.contact_sheet_file = folder / "contact_sheet.png"
         self.debug_file = folder / "debug.log"
         self.marks_file = folder / "marks.json"

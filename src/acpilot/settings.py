@@ -25,6 +25,11 @@ def _is_a_plain_name(_: type, value: str) -> None:
         raise ValueError("must be of letters, digits, - and _")
 
 
+def _is_an_address(_: type, value: str | None) -> None:
+    if value is not None and not re.fullmatch(r"auto|[^\s/]+:\d{1,5}", value):
+        raise ValueError("must be HOST:PORT, or auto")
+
+
 def error_limit_ms(max_error_ms: float | None, fps: float) -> float:
     """By how much, ms, the instant of a labelled frame may be off: what the user set, or half the frame interval."""
     return max_error_ms or 500 / fps
@@ -106,6 +111,18 @@ class ConvertSettings:
     """Unit of the game's steering; auto takes what the recording found."""
     steering_lock: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Degrees of the steering wheel from the centre to full lock; needed only when the unit is an angle."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """Where several sessions are worked on at once; the results are the same."""
+
+    engine: Literal["local", "ray"] | None = None
+    """Work in processes of this machine (local) or as tasks of Ray; without it ray if there is an --address."""
+    address: Annotated[str | None, Parameter(validator=_is_an_address)] = None
+    """HOST:PORT of a Ray cluster that this machine belongs to, or auto: the one started on this machine. Its machines
+    need the same acpilot, and must reach the sessions under the same path. Without it, Ray is started for the while."""
 
 
 Share = Annotated[float, Parameter(validator=Number(gte=0, lt=1))]
@@ -205,6 +222,29 @@ class TrainSettings:
     """Where it is computed; auto takes an NVIDIA card when there is one."""
     threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
     """Processor threads to compute with; without it, all."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ReplaySettings:
+    """How a session is replayed."""
+
+    speed: Annotated[float, Parameter(validator=Number(gte=0.05, lte=10))] = 1.0
+    """Seconds of the session in a second, 0.05 to 10."""
+    loop: bool = False
+    """Begin anew at the end, until it is stopped."""
+    start: float | None = None
+    """Begin at this second of the session (column timestamp)."""
+    end: float | None = None
+    """End at this second of the session."""
+    headless: bool = False
+    """Publish all of the telemetry, and show no window."""
+    title: str = "Assetto Corsa"
+    """Title of the window."""
+    size: Annotated[tuple[Pixels, Pixels] | None, Parameter(negative="")] = None
+    """Width and height of the picture, pixels; without it, those of the video."""
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = DEFAULT_PAGES
+    """Names of the memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
 
 
 @Parameter(name="*")

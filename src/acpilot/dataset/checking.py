@@ -12,7 +12,7 @@ from acpilot.progress import Progress
 from acpilot.session import Session
 
 
-def check_folder(folder: Path, progress: Progress, *, mark: bool) -> list[Finding]:
+def check_folder(folder: Path, progress: Progress, threads: int | None, *, mark: bool) -> list[Finding]:
     """Check a session or a dataset; the spells of a session are marked first, where asked for.
 
     Raises:
@@ -23,7 +23,7 @@ def check_folder(folder: Path, progress: Progress, *, mark: bool) -> list[Findin
     session = Session.open(folder)
     if mark:
         mark_spells(session)
-    return check_session(session, progress)
+    return check_session(session, progress, threads)
 
 
 def to_json(checks: Mapping[Path, Sequence[Finding]]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from acpilot.errors import AcpilotError
+from acpilot.files import replace
 from acpilot.session import Session
 
 _COLUMNS, _ROWS = 4, 5
@@ -17,19 +17,17 @@ _TILE_WIDTH = 320
 _WHITE, _GREEN, _RED, _YELLOW, _SHADE = (255, 255, 255), (60, 200, 90), (230, 70, 60), (255, 205, 40), (0, 0, 0, 150)
 
 
-def contact_sheet(session: Session) -> Path:
-    """Draw a session's contact sheet; the path of the PNG.
+def contact_sheet(session: Session) -> None:
+    """Draw the contact sheet of a converted session; it is there whole or not at all.
 
     Raises:
-        AcpilotError: the session has not been converted.
+        OSError: the disk is full, or gone.
     """
-    try:
-        with session.labels_file.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise AcpilotError(f"{session.folder} has not been converted: run 'acpilot convert {session.folder}'") from None
-    draw_sheet(rows, session.images_folder).save(session.contact_sheet_file)
-    return session.contact_sheet_file
+    with session.labels_file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    part = session.contact_sheet_file.with_suffix(".part")
+    draw_sheet(rows, session.images_folder).save(part, "PNG")
+    replace(part, session.contact_sheet_file)
 
 
 def draw_sheet(rows: Sequence[Mapping[str, Any]], folder: Path) -> Image.Image:

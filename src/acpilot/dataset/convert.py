@@ -4,13 +4,16 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import av
+import filelock
 import numpy as np
 
+from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.images import image_encoder
 from acpilot.dataset.lag import estimate_lag
 from acpilot.errors import AcpilotError
@@ -26,6 +29,7 @@ from acpilot.video.decoding import decode
 
 _IMAGES_VERSION = 2
 """Counts changes to how images are made, so that datasets made before are made anew."""
+_PATIENCE = 5.0  # seconds, for another conversion of the same session
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "frame", "timestamp", "normalized_position", "lap",
 )  # fmt: skip
@@ -39,13 +43,20 @@ class Conversion:
     images: int
     """Images in the dataset."""
     written: int
-    """Images written by this run: 0 when there was nothing left to do."""
+    """Images written by this run."""
+    was_done: bool
+    """There was nothing left to do."""
     left_out: int
     """Frames without a label: paused, or without telemetry."""
     lost: int
     """Frames that were recorded, but that the video no longer holds or that cannot be decoded."""
     notes: tuple[str, ...]
     """What the user should know."""
+
+
+def convert_folder(folder: Path, progress: Progress, threads: int | None, *, settings: ConvertSettings) -> Conversion:
+    """Convert the session in a folder; as ``convert``."""
+    return convert(Session.open(folder), settings, progress, threads)
 
 
 def convert(session: Session, settings: ConvertSettings, progress: Progress, threads: int | None = None) -> Conversion:
@@ -58,15 +69,32 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress, thr
         threads: how many decode and encode; as many as there are processors when not given.
 
     Raises:
-        AcpilotError: the session lacks what a conversion needs, or the disk is full.
+        AcpilotError: the session lacks what a conversion needs, another one is at it, or the disk is full.
     """
     labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, settings.max_error_ms)
     try:
-        return _convert(session, settings, labels, steering, progress=progress, threads=threads)
+        with _locked(session):
+            return _convert(session, settings, labels, steering, progress=progress, threads=threads)
     except OSError as error:
         raise AcpilotError(
             f"cannot write to {session.folder}: {error.strerror or error}; free some space, close the programs that "
             "have its files open, and run the same command again"
+        ) from None
+
+
+@contextmanager
+def _locked(session: Session) -> Iterator[None]:
+    """Keep others from converting the session meanwhile, such as Ray's workers for seconds after their command died."""
+    try:
+        with filelock.FileLock(session.lock_file, timeout=_PATIENCE):
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # Windows does not part with an open file; filelock removes it there
+                    session.lock_file.unlink()
+    except filelock.Timeout:
+        raise AcpilotError(
+            f"{session.folder} is being converted by another acpilot: run the same command again when that has ended"
         ) from None
 
 
@@ -105,7 +133,7 @@ def _convert(  # noqa: PLR0913
     if not same:  # other settings, marks, or a session that has grown
         session.labels_file.unlink(missing_ok=True)
         session.conversion_file.unlink(missing_ok=True)
-        session.images_folder.mkdir(exist_ok=True)
+        session.contact_sheet_file.unlink(missing_ok=True)
         kept = set(names.values()) if before.get("images") == stamp["images"] else set()
         for image in set(session.images()) - kept:
             image.unlink()
@@ -116,20 +144,25 @@ def _convert(  # noqa: PLR0913
         write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
     missing = {frame: path for frame, path in names.items() if not path.exists()}
     if missing:
+        session.images_folder.mkdir(exist_ok=True)
         _write_images(session, settings, missing, progress, threads)
     there = np.array([frame for frame in names if frame not in missing or names[frame].exists()], np.int64)
     if not len(there):
         raise AcpilotError(f"{session.video_file} is damaged: none of its pictures can be decoded")
     written = len(there) - (len(names) - len(missing))
     if written or not session.labels_file.exists():
+        session.contact_sheet_file.unlink(missing_ok=True)
         write_atomically(session.labels_file, _labels_csv(labels, there, names))
+    was_done = session.contact_sheet_file.exists()
+    if not was_done:
+        contact_sheet(session)
     left_out = len(labels.frame) - int(chosen.sum())
     unread = len(names) - len(there)
     lost = max(session.manifest.counts.frames - len(labels.frame), 0) + unread
     notes = list(_notes(session, labels, settings))
     if session.is_original and (written or not same):
         notes.append(f"{estimate_lag(session, progress)}; acpilot lag --fix {session.folder} re-aligns the labels")
-    return Conversion(len(there), written, left_out, lost, tuple(notes))
+    return Conversion(len(there), written, was_done, left_out, lost, tuple(notes))
 
 
 def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:

@@ -22,13 +22,14 @@ _FIXED = 1.5  # standard deviation over time, of 255
 _MUCH_FIXED = 0.35
 
 
-def picture_faults(video: Path, labels: Labels, progress: Progress) -> list[Finding]:
+def picture_faults(video: Path, labels: Labels, progress: Progress, threads: int | None = None) -> list[Finding]:
     """Look at every picture of a video, in small.
 
     Args:
         video: the file.
         labels: of its frames.
         progress: told after each picture.
+        threads: how many decode; as many as there are processors when not given.
     """
     small = np.zeros((len(labels.frame), _HEIGHT, _WIDTH), np.uint8)
     seen = np.zeros(len(labels.frame), bool)
@@ -42,7 +43,7 @@ def picture_faults(video: Path, labels: Labels, progress: Progress) -> list[Find
             size = (frame.width, frame.height)
             sizes[size] = sizes.get(size, 0) + 1
 
-    decode(video, range(len(labels.frame)), look, progress)
+    decode(video, range(len(labels.frame)), look, progress, threads)
     return [*_sizes(sizes), _undecoded(seen), *_stills(small, seen, labels), _fixed_parts(small, seen, labels)]
 
 

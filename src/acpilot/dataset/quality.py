@@ -28,12 +28,13 @@ _STUCK = 10.0  # seconds
 _MOVING = 20.0  # km/h
 
 
-def check_session(session: Session, progress: Progress) -> list[Finding]:
+def check_session(session: Session, progress: Progress, threads: int | None = None) -> list[Finding]:
     """Look at a session; changes nothing.
 
     Args:
         session: of this tool or the original one, converted or not.
         progress: told after each picture.
+        threads: how many decode; as many as there are processors when not given.
     """
     try:
         labels, steering = session_labels(session, "auto", None)
@@ -62,7 +63,7 @@ def check_session(session: Session, progress: Progress) -> list[Finding]:
             {"frames": repeated},
         )
     )
-    found += picture_faults(session.video_file, labels, progress)
+    found += picture_faults(session.video_file, labels, progress, threads)
     return found
 
 

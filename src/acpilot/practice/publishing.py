@@ -5,13 +5,12 @@ z up. Car vectors are x right, y up, z forward. The expert stands in for a human
 """
 
 import math
-import os
 
 import numpy as np
 
 from acpilot.practice.world import World
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, encode_text
-from acpilot.telemetry.shared_memory import PRACTICE_VERSION, PagePublisher
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, encode_text, lap_time_text
+from acpilot.telemetry.shared_memory import PagePublisher
 
 CAR = "practice_coupe"
 """Name of the practice game's only car."""
@@ -102,7 +101,7 @@ class WorldPublisher:
         last, best = world.last_lap_time, world.best_lap_time
         times = {"current_time": world.lap_time, "last_time": last, "best_time": best}
         for name, seconds in times.items():
-            page[name] = encode_text(_lap_text(seconds), 15)
+            page[name] = encode_text(lap_time_text(None if seconds is None else round(1000 * seconds)), 15)
         page["lap_time_ms"] = round(1000 * world.lap_time)
         page["last_lap_ms"], page["best_lap_ms"] = round(1000 * (last or 0)), round(1000 * (best or 0))
         page["normalized_position"] = world.progress
@@ -116,23 +115,14 @@ class WorldPublisher:
     def _static(self) -> np.ndarray:
         page, track = np.zeros((), STATIC), self._world.track
         for name, text in (
-            ("shared_memory_version", "1.7"), ("game_version", PRACTICE_VERSION), ("car", CAR),
+            ("shared_memory_version", "1.7"), ("game_version", "practice"), ("car", CAR),
             ("track", track.name.replace(":", "_")), ("player_name", "Practice"), ("player_nick", "practice"),
         ):  # fmt: skip
             assert STATIC.fields is not None
             page[name] = encode_text(text, STATIC.fields[name][0].shape[0])
         page["number_of_cars"], page["number_of_sessions"], page["sector_count"] = 1, 1, 3
-        page["deprecated_1"] = os.getpid()
         page["max_rpm"], page["max_fuel"] = 8000, 60.0
         page["tyre_radius"] = _TYRE_RADIUS
         page["aid_auto_clutch"] = 1
         page["track_length_m"] = track.length
         return page
-
-
-def _lap_text(seconds: float | None) -> str:
-    """A lap time as the game writes it: 1:23:456."""
-    if seconds is None:
-        return "-:--:---"
-    minutes, milliseconds = divmod(round(1000 * seconds), 60_000)
-    return f"{minutes}:{milliseconds // 1000:02d}:{milliseconds % 1000:03d}"

@@ -1,71 +1,34 @@
 """The practice game's window or off-screen picture: draws a track as seen from the car, reads keys and gamepad."""
 
 import math
-import os
-import sys
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from panda3d.core import (
     ButtonHandle,
     Camera,
-    ConfigVariableString,
-    DataGraphTraverser,
-    FrameBufferProperties,
     GamepadButton,
     GraphicsEngine,
     GraphicsOutput,
-    GraphicsPipe,
-    GraphicsPipeSelection,
     InputDevice,
     InputDeviceManager,
-    MouseAndKeyboard,
-    MouseWatcher,
     NodePath,
-    OrthographicLens,
     PerspectiveLens,
     RenderState,
     Texture,
     TransformState,
-    WindowProperties,
-    load_prc_file_data,
 )
 
+from acpilot.panda_output import Keyboard, RendererName, open_output, overlay
 from acpilot.practice import cabin, clock_strip, scenery
 from acpilot.practice.light import LIGHTS, LightName
 from acpilot.practice.mesh import merge, quad
 from acpilot.practice.pose import Pose
 from acpilot.practice.track import Track
 
-RendererName = Literal["auto", "opengl", "software"]
-
-KEYS = (
-    *"abcdefghijklmnopqrstuvwxyz0123456789",
-    *("arrow_left", "arrow_right", "arrow_up", "arrow_down", "space", "enter", "escape", "tab", "backspace"),
-    *("shift", "control", "alt", "page_up", "page_down", "home", "end", "f1", "f2", "f3", "f4", "f5"),
-)
-"""The keys that ``View.keys`` can name."""
-
 _NEAR, _FAR = 0.2, scenery.SKY_RADIUS * 1.1
-_SETTINGS = """
-audio-library-name null
-sync-video 0
-garbage-collect-states 0
-win-origin -2 -2
-load-display p3tinydisplay
-aux-display p3tinydisplay
-notify-level-device fatal
-notify-level-egldisplay error
-"""
-"""Panda3D's settings.
-
-Of input devices only fatal errors: it reports a missing /dev/input as an error. States are freed when no longer used
-instead of by a task of Panda3D's own main loop, which we do not run (24 states a frame would be kept for ever).
-"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +41,6 @@ class ViewOptions:
     offscreen: bool = False
     """Without a window; needs no display."""
     renderer: RendererName = "auto"
-    """``software`` is Panda3D's own renderer without OpenGL (and without fog); ``auto`` takes it for want of OpenGL."""
     camera: cabin.CameraName = "bonnet"
     light: LightName = "noon"
     burn_clock: bool = False
@@ -91,10 +53,12 @@ class View:
     def __init__(self, track: Track, options: ViewOptions) -> None:
         self.options = options
         self._closed = False
-        self._keyboard: _Keyboard | None = None
+        self._keyboard: Keyboard | None = None
         self._engine = GraphicsEngine()
         self._engine.set_auto_flip(True)
-        self._output, self.renderer, self.renderer_note = _open(self._engine, options)
+        self._output, self.renderer, self.renderer_note = open_output(
+            self._engine, options.title, options.size, offscreen=options.offscreen, renderer=options.renderer
+        )
         light = LIGHTS[options.light]
         self._scene = scenery.build(track, options.light)
         software = self.renderer == "software"
@@ -109,7 +73,7 @@ class View:
             self._picture = Texture()
             self._output.add_render_texture(self._picture, GraphicsOutput.RTM_copy_ram)
         else:
-            self._keyboard = _Keyboard(self._output)
+            self._keyboard = Keyboard(self._output)
 
     def _add_camera(self, place: cabin.Camera) -> NodePath:
         width, height = self.options.size
@@ -159,7 +123,7 @@ class View:
         return self._closed or (not self.options.offscreen and self._output.is_closed())
 
     def keys(self) -> frozenset[str]:
-        """Names of the keys held down now, of those in ``KEYS``; none off-screen."""
+        """Names of the keys held down now, of those in ``KEYS`` of ``panda_output``; none off-screen."""
         return self._keyboard.held() if self._keyboard is not None and not self.closed else frozenset()
 
     def gamepad(self) -> tuple[float, float, float] | None:
@@ -189,71 +153,6 @@ class View:
         self.close()
 
 
-@cache
-def _configure() -> None:
-    load_prc_file_data("acpilot", _SETTINGS)
-
-
-def _open(engine: GraphicsEngine, options: ViewOptions) -> tuple[GraphicsOutput, str, str]:
-    """Open the window or buffer: it, its renderer's name and, if another was wanted, why."""
-    _configure()
-    # Panda3D reads its environment when it is loaded; DISPLAY may have been set since.
-    ConfigVariableString("display", "").set_value(os.environ.get("DISPLAY", ""))
-    if options.renderer == "software":
-        return _open_with(engine, options, "software"), "software", ""
-    try:
-        return _open_with(engine, options, "opengl"), "opengl", ""
-    except RuntimeError as error:
-        if options.renderer == "opengl":
-            raise
-        return _open_with(engine, options, "software"), "software", f"software instead of OpenGL: {error}"
-
-
-def _open_with(engine: GraphicsEngine, options: ViewOptions, renderer: str) -> GraphicsOutput:
-    display = os.environ.get("DISPLAY")
-    # Without DISPLAY Panda3D would try display 0, which may be anyone's.
-    pipe = None
-    if options.offscreen or display or sys.platform != "linux":
-        pipe = _pipe(renderer, options.offscreen)
-    if pipe is None or not pipe.is_valid():
-        kind = "off-screen picture" if options.offscreen else "window"
-        where = "" if options.offscreen else f" on DISPLAY {display}" if display else " without DISPLAY"
-        raise RuntimeError(f"no {renderer} {kind} can be had{where}")
-    buffer = FrameBufferProperties()
-    buffer.set_rgb_color(True)
-    buffer.set_rgba_bits(8, 8, 8, 0)
-    buffer.set_depth_bits(24)
-    buffer.set_back_buffers(0 if options.offscreen else 1)
-    window = WindowProperties.size(*options.size)
-    window.set_title(options.title)
-    window.set_fixed_size(True)
-    flags = GraphicsPipe.BF_refuse_window if options.offscreen else GraphicsPipe.BF_require_window
-    output = engine.make_output(pipe, options.title, 0, buffer, window, flags)
-    if output is not None:
-        engine.open_windows()
-        if output.is_valid():
-            return output
-        engine.remove_all_windows()
-    raise RuntimeError(f"{renderer} refused to open {options.size[0]} x {options.size[1]} pixels")
-
-
-def _pipe(renderer: str, offscreen: bool) -> GraphicsPipe | None:
-    """The way to a renderer: of OpenGL off-screen on Linux the one that needs no X server (EGL)."""
-    selection = GraphicsPipeSelection.get_global_ptr()
-    if renderer == "software":
-        if offscreen:
-            selection.load_aux_modules()
-            return selection.make_pipe("TinyOffscreenGraphicsPipe")
-        return selection.make_module_pipe("p3tinydisplay")
-    return _headless_pipe() if offscreen and sys.platform == "linux" else selection.make_module_pipe("pandagl")
-
-
-@cache
-def _headless_pipe() -> GraphicsPipe | None:
-    """The one EGL pipe of this process: a second one would, when it ends, take EGL from the first."""
-    return GraphicsPipeSelection.get_global_ptr().make_module_pipe("p3headlessgl")
-
-
 class _ClockStrip:
     """The clock strip as a card over the scene: no light, fog or texture, so that its pixels are exact."""
 
@@ -268,37 +167,12 @@ class _ClockStrip:
         ]
         self._mesh = merge(cells)
         self._node = scenery.make_node(self._mesh, self._mesh.color)
-        root = NodePath("overlay")
-        root.set_depth_test(False)
-        root.set_depth_write(False)
-        root.attach_new_node(self._node)
-        lens = OrthographicLens()
-        lens.set_film_size(1, 1)
-        lens.set_film_offset(0.5, 0.5)
-        lens.set_near_far(-1, 1)
-        region = output.make_display_region()
-        region.set_sort(10)
-        region.set_camera(root.attach_new_node(Camera("overlay", lens)))
+        overlay(output).attach_new_node(self._node)
 
     def show(self, instant: int) -> None:
         colors = np.repeat(clock_strip.encode(instant) / 255, 4)[:, None] * np.ones(3)
         self._node.remove_all_geoms()
         self._node.add_geoms_from(scenery.make_node(self._mesh, colors))
-
-
-class _Keyboard:
-    """Which keys are held while the window has the focus."""
-
-    def __init__(self, window: GraphicsOutput) -> None:
-        self._root = NodePath("keyboard")
-        self._watcher = MouseWatcher("keys")
-        self._root.attach_new_node(MouseAndKeyboard(window, 0, "window")).attach_new_node(self._watcher)
-        self._traverser = DataGraphTraverser()
-        self._buttons = {name: ButtonHandle(name) for name in KEYS}
-
-    def held(self) -> frozenset[str]:
-        self._traverser.traverse(self._root.node())
-        return frozenset(name for name, button in self._buttons.items() if self._watcher.is_button_down(button))
 
 
 def _read_gamepad() -> tuple[float, float, float] | None:

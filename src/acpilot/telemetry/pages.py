@@ -116,6 +116,14 @@ def decode_text(code_units: np.ndarray) -> str:
     return raw.decode("utf-16-le", "replace").split("\0", 1)[0]
 
 
+def lap_time_text(milliseconds: int | None) -> str:
+    """A lap time as the game writes it, 1:23:456; dashes for None."""
+    if milliseconds is None:
+        return "-:--:---"
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes}:{rest // 1000:02d}:{rest % 1000:03d}"
+
+
 def encode_text(text: str, characters: int) -> np.ndarray:
     """A string field of so many characters, cut to leave room for its terminator."""
     units = np.frombuffer(text.encode("utf-16-le"), "<u2")[: characters - 1]

@@ -89,6 +89,20 @@ def record_batch(instants: np.ndarray, physics: np.ndarray, graphics: np.ndarray
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
+def pages_of(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """The pages that samples were taken from: records (n,) of types ``PHYSICS`` and ``GRAPHICS``.
+
+    What is not in the columns is zero, as are texts and the packet counter of the graphics page.
+    """
+    physics, graphics = (np.zeros(len(samples["instant"]), page) for page in (PHYSICS, GRAPHICS))
+    for field in FIELDS:
+        if field.page is not None and field.name in samples:
+            values = samples[field.name]
+            page = physics if field.page is PHYSICS else graphics
+            page[field.source] = values + 1 if field.name == "gear" else values
+    return physics, graphics
+
+
 def columns(table: pa.Table) -> Samples:
     """NumPy columns of a table of samples."""
     result: Samples = {}

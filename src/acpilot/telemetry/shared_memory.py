@@ -13,14 +13,13 @@ import numpy as np
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
 from acpilot.settings import DEFAULT_PAGES
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
+from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status
 
-PRACTICE_VERSION = "practice"
-"""``game_version`` of the practice game's static page; ``deprecated_1`` then holds its process number."""
 FILE_BYTES = 2048
 """What simshmbridge makes each file; a page's record is shorter."""
 _SHARED_MEMORY = Path("/dev/shm")
 _ID = slice(0, 4)
+_OWN = 19161.0  # deprecated_2 of the static pages that acpilot publishes; deprecated_1 holds the process number
 _SETTLING = 15_000  # ns: writing 580 bytes takes far less
 _BEING_WRITTEN = 0x80  # the sign of the packet counter, in its last byte
 
@@ -153,8 +152,7 @@ def _refuse_if_taken(pages: str) -> None:
     if reader is None:
         return
     with reader:
-        own = decode_text(reader.static()["game_version"]) == PRACTICE_VERSION
-        if reader.is_live(0.1) or (reader.status() != Status.OFF and not (own and _owner_is_gone(reader))):
+        if reader.is_live(0.1) or (reader.status() != Status.OFF and not _owner_is_gone(reader)):
             left = "" if sys.platform == "win32" else f", delete {_SHARED_MEMORY}/{pages}_* if it left them behind"
             raise AcpilotError(
                 f"another game is already publishing the memory pages {pages}_* (it may be paused): close it{left}, "
@@ -163,8 +161,9 @@ def _refuse_if_taken(pages: str) -> None:
 
 
 def _owner_is_gone(reader: PageReader) -> bool:
-    """Whether the practice game that made the pages was killed: it leaves its process number in the static page."""
-    owner = int(reader.static()["deprecated_1"])
+    """Whether acpilot made the pages, in a process that was killed: it leaves its number in the static page."""
+    static = reader.static()
+    owner = int(static["deprecated_1"]) if static["deprecated_2"] == _OWN else 0
     if sys.platform == "win32" or owner <= 0:
         return False  # Windows takes the pages away with their last owner
     try:
@@ -200,8 +199,10 @@ class PagePublisher:
         self._publish(self._graphics, page)
 
     def publish_static(self, page: bytes | bytearray) -> None:
-        """Publish a page of type ``STATIC``."""
-        self._static[: len(page)] = page
+        """Publish a page of type ``STATIC``; two unused fields of it are filled in, by which its owner is known."""
+        record = np.frombuffer(bytearray(page), STATIC)
+        record["deprecated_1"], record["deprecated_2"] = os.getpid(), _OWN
+        self._static[: STATIC.itemsize] = record.tobytes()
 
     @staticmethod
     def _publish(mapping: mmap.mmap, page: bytes | bytearray) -> None:

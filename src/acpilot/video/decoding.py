@@ -41,7 +41,7 @@ def decode(
     Args:
         video: the file; ``frame_times`` has looked at it before, and found it to be a video.
         wanted: numbers of frames, in display order from 0.
-        use: called with number and picture, by several threads at a time, in no order.
+        use: called with number and picture; by one thread in display order, by several at a time in no order.
         progress: told after each picture.
         threads: how many; as many as there are processors when not given.
 
