@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acpilot.evaluation.closed_loop import Observer, PolicyDriver, drive, expert_controls
+from acpilot.evaluation.closed_loop import Observer, drive
 from acpilot.evaluation.collect import collect
+from acpilot.evaluation.drivers import PolicyDriver, expert_controls
 from acpilot.policy.policy import Command
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World

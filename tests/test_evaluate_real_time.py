@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acpilot.evaluation.closed_loop import Intervention, Look, Observer
+from acpilot.evaluation.closed_loop import Intervention, Observer
+from acpilot.evaluation.drivers import Look
 from acpilot.evaluation.real_time import drive_in_real_time
 from acpilot.policy.policy import Command
 from acpilot.practice.track import make_track

@@ -468,7 +468,7 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
         settings: Where, and how.
     """
     from acpilot.evaluation.evaluate import evaluate as evaluate_policy
-    from acpilot.evaluation.evaluate import summary
+    from acpilot.evaluation.summary import summary
 
     with progress_bar(console, policy) as progress:
         evaluation = evaluate_policy(policy, settings, progress)

@@ -2,93 +2,31 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
-from acpilot.policy.policy import Command, Policy
+from acpilot.evaluation.drivers import Driver, ExpertDriver, Look
+from acpilot.policy.policy import Command
 from acpilot.practice.car import Controls
 from acpilot.practice.game import open_view, pose_of
 from acpilot.practice.track import Track
-from acpilot.practice.world import DT, World
+from acpilot.practice.world import DT, EXPERT_EVERY, World
 from acpilot.progress import Progress
 from acpilot.settings import PracticeSettings
 
-Look = Callable[[], np.ndarray]
-"""The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""
 Reason = Literal["left the road", "facing backwards", "stuck"]
 
 PUT_BACK_SPEED = 0.7
 """Share of the expert's speed at which the car is put back: room for a policy that enters bends more slowly."""
 PATIENCE = 4.0
 """Times the expert's time, after which a drive ends with the laps that there are."""
-_TRACE_EVERY = 4  # steps: the expert decides as often
 _STUCK_SPEED, _STUCK_SECONDS = 2.0, 5.0  # m/s
 _PERMILLE = 1000
-
-
-class Driver(Protocol):
-    """Who sits at the wheel."""
-
-    name: str
-    rate: float
-    """Decisions a second."""
-
-    def decide(self, world: World, look: Look) -> Command:
-        """What the car is to do now."""
-        ...
-
-    def reset(self) -> None:
-        """The car was put somewhere else."""
-        ...
-
-
-class PolicyDriver:
-    """A policy, which sees pictures and speed only."""
-
-    def __init__(self, policy: Policy) -> None:
-        """Seat a policy.
-
-        Raises:
-            AcpilotError: its rate is out of range.
-        """
-        if not 0 < policy.rate <= 1 / DT:
-            raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
-        self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
-        self.policy = policy
-
-    def decide(self, world: World, look: Look) -> Command:
-        """Show the policy its part of the picture."""
-        picture = look()
-        left, top, width, height = self.policy.band(picture.shape[1], picture.shape[0])
-        band = np.ascontiguousarray(picture[top : top + height, left : left + width])
-        return self.policy.drive(band, world.car.speed * 3.6)
-
-
-class ExpertDriver:
-    """The practice game's expert, which sees the world itself: what a policy is measured against."""
-
-    name = "expert"
-    rate = 1 / (_TRACE_EVERY * DT)
-
-    def decide(self, world: World, look: Look) -> Command:  # noqa: ARG002
-        """Ask the expert."""
-        controls = expert_controls(world)
-        return Command(controls.steering, controls.throttle, controls.brake)
-
-    def reset(self) -> None:
-        """The expert remembers nothing."""
-
-
-def expert_controls(world: World) -> Controls:
-    """What the expert would command in the car's place, whoever drives."""
-    assert world.expert is not None
-    return world.expert.controls(world.car)
 
 
 class Camera:
@@ -277,7 +215,7 @@ def drive(  # noqa: PLR0913
             observer.decided(world, see, command)
         while pending and pending[0][0] <= world.steps:
             world.controls = pending.popleft()[1]
-        if world.steps % _TRACE_EVERY == 0:
+        if world.steps % EXPERT_EVERY == 0:
             rows.append(_row(world, put_back))
             put_back = False
             if progress:

@@ -7,17 +7,8 @@ Learning" (arXiv 1011.0686): a policy that is trained on the expert's drives alo
 from datetime import datetime
 from pathlib import Path
 
-from acpilot.evaluation.closed_loop import (
-    PATIENCE,
-    Camera,
-    Drive,
-    Driver,
-    Look,
-    Observer,
-    drive,
-    expert_controls,
-    expert_drive,
-)
+from acpilot.evaluation.closed_loop import PATIENCE, Camera, Drive, Observer, drive, expert_drive
+from acpilot.evaluation.drivers import Driver, Look, expert_controls
 from acpilot.files import whole_folder
 from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named

@@ -10,8 +10,9 @@ from acpilot.practice.track import KERB_WIDTH, Track
 
 DT = 0.003
 """Seconds a physics step takes: 333.3 Hz, as in Assetto Corsa."""
+EXPERT_EVERY = 4
+"""Steps between the expert's decisions: 83 a second."""
 
-_EXPERT_EVERY = 4  # steps: the expert decides 83 times a second
 _LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
 _PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
 
@@ -106,7 +107,7 @@ class World:
             self.controls.steering, self.controls.throttle, self.controls.brake = (
                 controls.steering, controls.throttle, controls.brake,
             )  # fmt: skip
-        elif self.expert is not None and self.steps % _EXPERT_EVERY == 0:
+        elif self.expert is not None and self.steps % EXPERT_EVERY == 0:
             self._let_expert_decide(self.expert)
         self.car.step(self.controls, DT, self._surface)
         self.steps += 1
@@ -141,7 +142,7 @@ class World:
 
     def _let_expert_decide(self, expert: Expert) -> None:
         """The expert's answer, and what the disturbance makes of it."""
-        seconds = _EXPERT_EVERY * DT
+        seconds = EXPERT_EVERY * DT
         self._put_back_if_stuck(seconds)
         index = int(self._position)
         self.expert_controls = answer = expert.controls(self.car, index)
