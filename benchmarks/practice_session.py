@@ -7,42 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from acpilot.clock import NS
 from acpilot.labels import inputs_csv, session_labels
 from acpilot.practice.car import Controls
 from acpilot.practice.game import pose_of
-from acpilot.practice.publishing import WorldPublisher
+from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.track import make_track
 from acpilot.practice.view import View, ViewOptions
 from acpilot.practice.world import DT, World
 from acpilot.session import Session
-from acpilot.settings import RecordSettings
-from acpilot.telemetry.log import TelemetryWriter
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS
-from acpilot.telemetry.shared_memory import PagePublisher
-from acpilot.telemetry.steering import Steering
-from acpilot.video.alignment import Alignment
-from acpilot.video.screen import VideoWriter
 
-_START = 1000 * NS  # instant of the first physics step
 _MARGIN = 2.0  # seconds of telemetry before and after the video
-_STEP = round(DT * NS)
-
-
-class _Pages(PagePublisher):
-    """Keeps what is published in place of publishing it."""
-
-    def __init__(self) -> None:
-        self.physics = self.graphics = b""
-
-    def publish_physics(self, page: bytes | bytearray) -> None:
-        self.physics = bytes(page)
-
-    def publish_graphics(self, page: bytes | bytearray) -> None:
-        self.graphics = bytes(page)
-
-    def publish_static(self, page: bytes | bytearray) -> None:
-        pass
 
 
 def make_session(  # noqa: PLR0913
@@ -74,39 +48,19 @@ def make_session(  # noqa: PLR0913
     frame_steps = np.rint(due / DT).astype(int)
     road = make_track(track)
     world = World(road, seed=seed, expert=controls is None, disturbance=0.6)
-    pages = _Pages()
-    publisher = WorldPublisher(world, pages)
-    physics, graphics = [], []
-    video = VideoWriter(session.video_file, *size, RecordSettings(fps=fps))
+    recorder = OffscreenRecorder(session, world, size, fps)
     with View(road, ViewOptions(size=size, offscreen=True)) as view:
         taken = 0
         for step in range(round((seconds + 2 * _MARGIN) / DT)):
             paused = any(first <= step * DT - _MARGIN < last for first, last in pauses)
             if not paused:
                 world.step(controls)
-            publisher.publish(paused=paused)
-            physics.append(pages.physics)
-            graphics.append(pages.graphics)
+            recorder.step(paused=paused)
             while taken < len(frame_steps) and frame_steps[taken] == step:
                 view.draw(pose_of(world), 0)
-                alpha = np.full((size[1], size[0], 1), 255, np.uint8)
-                picture = np.concatenate([view.pixels()[..., ::-1], alpha], axis=2)
-                video.write(np.ascontiguousarray(picture), int(frame_steps[taken] - frame_steps[0]) * _STEP)
+                recorder.frame(view.pixels())
                 taken += 1
-    video.close()
-    log = TelemetryWriter(session.telemetry_file)
-    log.write(
-        _START + _STEP * np.arange(len(physics)),
-        np.frombuffer(b"".join(physics), PHYSICS),
-        np.frombuffer(b"".join(graphics), GRAPHICS),
-    )
-    log.close()
-    session.manifest.state = "complete"
-    session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 1.0, 1.0)
-    session.manifest.alignment = Alignment("the practice game", _START + int(frame_steps[0]) * _STEP, 0.0, 0.5)
-    session.manifest.start = session.manifest.alignment.offset
-    session.manifest.counts.frames = len(frame_steps)
-    session.save()
+    recorder.close()
     return session
 
 

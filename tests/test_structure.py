@@ -23,9 +23,11 @@ ORDER = (
     ("doctor",),
     ("dataset",),
     ("replay",),
+    ("policy",),
+    ("learning",),
     ("driving",),
     ("practice",),
-    ("demo",),
+    ("demo", "evaluation"),
     ("cli", "__main__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
@@ -53,10 +55,10 @@ def test_no_arrow_runs_back(path: Path) -> None:
     assert not ahead, f"{path.name} imports {ahead}"
 
 
-def test_only_the_command_that_starts_it_imports_the_practice_game() -> None:
+def test_only_its_command_and_evaluation_import_the_practice_game() -> None:
     outside = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "practice"]
-    users = {path.name for path in outside if "practice" in imports(path)}
-    assert users == {"cli.py"}
+    users = {path.relative_to(PACKAGE).parts[0] for path in outside if "practice" in imports(path)}
+    assert users == {"cli.py", "evaluation"}
 
 
 def test_only_the_session_knows_its_file_names() -> None:
@@ -80,5 +82,5 @@ def test_help_needs_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
-    for command in ("record", "convert", "report", "practice", "demo"):
+    for command in ("record", "convert", "report", "practice", "evaluate", "demo"):
         assert command in result.stdout

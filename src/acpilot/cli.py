@@ -23,10 +23,12 @@ from acpilot.settings import (
     ConvertSettings,
     DemoSettings,
     EngineSettings,
+    EvaluateSettings,
     ExportSettings,
     PracticeSettings,
     RecordSettings,
     ReplaySettings,
+    TrainSettings,
 )
 
 if TYPE_CHECKING:
@@ -338,6 +340,34 @@ def export(dataset: Path, /, settings: ExportSettings = ExportSettings()) -> Non
 
 
 @app.command
+def train(dataset: Path, /, settings: TrainSettings = TrainSettings()) -> None:
+    """Train a policy on a dataset: a network that looks at the road and steers, accelerates and brakes.
+
+    What drives is model.onnx in the folder given with --out; look at what_it_sees.png, losses.png and predictions.png
+    beside it. Can be interrupted: the same command goes on, and ends with the same weights.
+
+    Args:
+        dataset: A dataset of acpilot combine.
+        settings: How to train.
+    """
+    from acpilot.dataset.dataset import Dataset
+    from acpilot.learning.training import train as train_policy
+
+    with progress_bar(console, dataset.name) as progress:
+        result = train_policy(Dataset.open(dataset), settings, progress, say)
+    best, policy = result.best, result.folder
+    if result.done_before:
+        say(f"{policy.folder}: nothing to do, this training is finished")
+    else:
+        say(f"{policy.onnx_file}: the weights of epoch {result.record['best_epoch']} of {len(result.record['epochs'])}")
+    if "validation" in best:
+        say(f"off by    {best['steering_error']:.4f} of the steering on average, where held out")
+    else:
+        say("note  nothing is held out for validation: nothing says how good it is; add a session or a lap")
+    say(f"look at   {policy.sight_file}, {policy.losses_file.name}, {policy.predictions_file.name}")
+
+
+@app.command
 def report(folder: Path, /) -> None:
     """Write the report of a session or a dataset: one HTML page with plots, contact sheet and the checks.
 
@@ -422,6 +452,32 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
     from acpilot.practice.game import play
 
     play(settings, say)
+
+
+@app.command
+def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) -> None:
+    """Let a policy drive the practice game and tell how well: autonomy, laps, distance from the expert's line.
+
+    It drives off-screen, faster than real time; the same command gives the same figures. The car is put back on the
+    expert's line (an intervention) when its middle leaves the road, when it faces backwards, or when it is stuck.
+    Autonomy is (1 - interventions x 6 s / elapsed time) x 100 %, as in NVIDIA's PilotNet paper.
+
+    Args:
+        policy: A policy's file, such as best_save/model.onnx; expert, for the figures of the practice game's own
+            driver; or package.module:factory, a function of yours that returns a policy (it is run).
+        settings: Where, and how.
+    """
+    from acpilot.evaluation.evaluate import evaluate as evaluate_policy
+    from acpilot.evaluation.summary import summary
+
+    with progress_bar(console, policy) as progress:
+        evaluation = evaluate_policy(policy, settings, progress)
+    if settings.json:
+        say(evaluation.record.rstrip())
+        return
+    for line in summary(evaluation):
+        say(line)
+    say(f"look at   {evaluation.folder}")
 
 
 @app.command

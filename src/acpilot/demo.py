@@ -28,7 +28,19 @@ def run_demo(settings: DemoSettings, console: Console, say: Callable[[str], None
     Raises:
         AcpilotError: there is no display and none could be started, or the practice game did not start.
     """
-    with virtual_display() as note, _practice_game(settings) as game:
+    flags = (
+        "--driver",
+        "expert",
+        "--disturbance",
+        "0.6",
+        "--track",
+        settings.track,
+        "--title",
+        _TITLE,
+        "--pages",
+        _PAGES,
+    )
+    with virtual_display() as note, practice_game(*flags) as game:
         if note:
             say(note)
         recording = RecordSettings(
@@ -88,11 +100,13 @@ def virtual_display() -> Iterator[str]:
 
 
 @contextmanager
-def _practice_game(settings: DemoSettings) -> Iterator[subprocess.Popen[str]]:
-    command = [
-        sys.executable, "-m", "acpilot", "practice", "--driver", "expert", "--disturbance", "0.6",
-        "--track", settings.track, "--title", _TITLE, "--pages", _PAGES,
-    ]  # fmt: skip
+def practice_game(*flags: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the practice game with these flags of ``acpilot practice`` in a process that ends with this context.
+
+    Raises:
+        AcpilotError: the game has ended by itself when the body raises one; it then says what the game said last.
+    """
+    command = [sys.executable, "-m", "acpilot", "practice", *flags]
     game = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **_OWN_GROUP)
     try:
         yield game

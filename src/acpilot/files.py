@@ -1,10 +1,14 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files and folders that are there whole or not at all, whatever happens while they are written."""
 
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from acpilot.errors import AcpilotError
 
 _REPLACE_TRIES = 10 if sys.platform == "win32" else 1
 
@@ -33,6 +37,34 @@ def replace(source: Path, target: Path) -> None:
             if not remaining:
                 raise
             time.sleep(0.05)
+
+
+@contextmanager
+def whole_folder(folder: Path, flag: str) -> Iterator[Path]:
+    """Make a folder that is there whole or not at all: yields the one to write to, which takes its name at the end.
+
+    Args:
+        folder: must not be there yet.
+        flag: with which the user chooses another one.
+
+    Raises:
+        AcpilotError: it is there already, or cannot be written.
+    """
+    if folder.exists():
+        raise AcpilotError(f"{folder} is there already: choose another folder with {flag}, or delete it")
+    part = folder.with_name(folder.name + ".part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+        part.mkdir(parents=True)
+        yield part
+        replace(part, folder)
+    except OSError as error:
+        raise AcpilotError(
+            f"cannot write to {folder}: {error.strerror or error}; free some space, or choose another folder with "
+            f"{flag}"
+        ) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def copy_atomically(source: Path, target: Path) -> None:

@@ -70,6 +70,11 @@ class Manifest:
     problems: list[str] = field(default_factory=list)
     format: int = FORMAT
 
+    @classmethod
+    def begun(cls, settings: dict[str, Any], wall: datetime) -> "Manifest":
+        """The manifest of a session that begins on this machine at that wall time."""
+        return cls(created=wall.isoformat(timespec="seconds"), environment=environment(), settings=settings)
+
     def to_json(self) -> str:
         """The manifest as indented JSON."""
         return json.dumps(asdict(self), indent=2, default=str) + "\n"
@@ -140,9 +145,7 @@ class Session:
                 folder_name = f"{name}_{suffix}"
             session = cls(parent / folder_name)
             session.folder.mkdir()
-            session.manifest = Manifest(
-                created=wall.isoformat(timespec="seconds"), environment=environment(), settings=settings
-            )
+            session.manifest = Manifest.begun(settings, wall)
             session.save()
         except OSError as error:
             raise AcpilotError(

@@ -158,6 +158,72 @@ class ExportSettings:
     """For parquet. embed: the images are in the files; paths: only their paths, from the dataset's folder."""
 
 
+Part = Annotated[float, Parameter(validator=Number(gte=0, lte=1))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How a policy is trained."""
+
+    out: Path = Path("best_save")
+    """Folder of the policy."""
+    crop: Annotated[tuple[Part, Part, Part, Part], Parameter(negative="")] = (0.0, 0.4, 1.0, 0.45)
+    """The band of the picture to look at: LEFT TOP WIDTH HEIGHT, shares of it; look at what_it_sees.png."""
+    speed: bool = True
+    """Let the policy know the speed: from one picture alone it cannot tell when to brake."""
+    speed_dropout: Part = 0.3
+    """Share of the pictures that are learnt without the speed: standing still must not mean staying so."""
+    past_frames: Annotated[int, Parameter(validator=Number(gte=0, lte=8))] = 0
+    """How many earlier pictures the policy looks at as well."""
+    spacing: Annotated[int, Parameter(validator=Number(gte=1, lte=60))] = 1
+    """So many frames lie between the pictures that it looks at."""
+    label_shift: Annotated[float, Parameter(validator=Number(gte=-2, lte=2))] = 0.0
+    """Learn what the driver did so many seconds after each picture: makes up for the delay of driver and car."""
+    balance: bool = True
+    """Show pictures with rare steering more often, by the dataset's weights."""
+    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
+    """Epochs at most; in each as many pictures are learnt from as there are."""
+    patience: Annotated[int, Parameter(validator=Number(gte=1))] = 15
+    """Stop when the validation loss was not bettered in so many epochs."""
+    batch: Annotated[int, Parameter(validator=Number(gte=1, lte=4096))] = 64
+    """Pictures learnt from at once."""
+    learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.001
+    """Of AdamW at the start; it falls to nothing along half a cosine."""
+    pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.3
+    """Weight of throttle and of brake in the loss, where steering has 1."""
+    mirror: bool = True
+    """Learn from mirrored pictures too, with mirrored steering."""
+    shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 0.5
+    """Learn from views up to so many metres beside the real one, with the steering that leads back; 0 for none."""
+    rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 2.0
+    """Learn from views turned by up to so many degrees, with the steering that leads back; 0 for none."""
+    recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=10))] = 0.5
+    """The steering leads back to a point of the line so many seconds (and 4 m) ahead."""
+    turning_radius: Annotated[float, Parameter(validator=Number(gt=0, lte=100))] = 5.0
+    """Metres: of the car's turn at full steering."""
+    horizon: Part = 0.46
+    """Height of the horizon in the picture, as a share from its top."""
+    camera_height: Annotated[float, Parameter(validator=Number(gt=0, lte=10))] = 1.1
+    """Metres above the road."""
+    field_of_view: Annotated[float, Parameter(validator=Number(gte=10, lte=160))] = 76.0
+    """Of the game's camera, degrees from side to side."""
+    brightness: bool = True
+    """Learn from brighter and darker pictures too."""
+    shadow: bool = True
+    """Learn from pictures with shadows across them too."""
+    blur: bool = True
+    """Learn from blurred pictures too."""
+    noise: bool = True
+    """Learn from noisy pictures too."""
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+    """The same seed gives the same weights, on a processor with the same number of threads."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it is computed; auto takes an NVIDIA card when there is one."""
+    threads: Annotated[int | None, Parameter(validator=Number(gte=1))] = None
+    """Processor threads to compute with; without it, all."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ReplaySettings:
@@ -220,6 +286,35 @@ class PracticeSettings:
     """Names of the memory pages: PAGES_physics, PAGES_graphics, PAGES_static."""
     list_tracks: bool = False
     """Name the tracks and end."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """How a policy is evaluated in the practice game."""
+
+    track: tuple[str, ...] = ("allround",)
+    """Tracks of the practice game, one --track each: a name, or random:SEED; acpilot practice --list-tracks."""
+    laps: Annotated[int, Parameter(validator=Number(gt=0))] = 2
+    """Laps on each track, the first from rest."""
+    real_time: Annotated[bool, Parameter(negative="")] = False
+    """Drive the practice game in its window in real time, through screen and virtual gamepad."""
+    delay_ms: Annotated[float, Parameter(validator=Number(gte=0, lte=2000))] = 0.0
+    """Each command takes effect so many milliseconds late: how much delay the policy bears."""
+    size: tuple[Pixels, Pixels] = (640, 360)
+    """Width and height of the picture, pixels."""
+    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    """Where the picture is taken from; as in the recordings that the policy was trained on."""
+    light: Literal["noon", "evening", "overcast"] = "noon"
+    """Light of the scene."""
+    renderer: Literal["auto", "opengl", "software"] = "auto"
+    """What draws the picture; as in the recordings: the two do not draw the same."""
+    video: Annotated[bool, Parameter(negative="")] = False
+    """Write a video of each track, with the commands drawn on it."""
+    out: Path | None = None
+    """Folder for figures, pictures and track maps; without it evaluation/POLICY_1, _2, …"""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print the figures as JSON for scripts."""
 
 
 @Parameter(name="*")

@@ -62,14 +62,21 @@ def _tile(image: Path, row: Mapping[str, Any]) -> Image.Image:
     with Image.open(image) as picture:
         height = round(picture.height * _TILE_WIDTH / picture.width)
         tile = picture.convert("RGB").resize((_TILE_WIDTH, height), Image.Resampling.BOX)
-    draw = ImageDraw.Draw(tile, "RGBA")
+    steering, throttle, brake, speed = (float(row[name]) for name in ("steering", "throttle", "brake", "speed"))
+    caption = f"frame {row['frame']}   steering {steering:+.3f}   {speed:.0f} km/h"
+    draw_inputs(tile, caption, steering, throttle, brake)
+    return tile
+
+
+def draw_inputs(picture: Image.Image, caption: str, steering: float, throttle: float, brake: float) -> None:
+    """Draw the car's inputs (−1..1, 0..1, 0..1) and a line of text onto an RGB picture."""
+    width, height = picture.size
+    draw = ImageDraw.Draw(picture, "RGBA")
     font = ImageFont.load_default(13)
-    steering, throttle, brake = (float(row[name]) for name in ("steering", "throttle", "brake"))
-    draw.rectangle((0, 0, _TILE_WIDTH, 18), fill=_SHADE)
-    speed = f"{float(row['speed']):.0f} km/h"
-    draw.text((5, 1), f"frame {row['frame']}   steering {steering:+.3f}   {speed}", _WHITE, font)
+    draw.rectangle((0, 0, width, 18), fill=_SHADE)
+    draw.text((5, 1), caption, _WHITE, font)
     # The steering as an arrow that leans the way the wheel is turned, three times as far: small angles are to be seen.
-    x, y, length = _TILE_WIDTH / 2, height * 0.82, height * 0.3
+    x, y, length = width / 2, height * 0.82, height * 0.3
     angle = math.radians(max(-80.0, min(80.0, 3 * 90 * steering)))
     tip = (x + length * math.sin(angle), y - length * math.cos(angle))
     draw.line((x, y, x, y - length), fill=(255, 255, 255, 110), width=2)
@@ -78,4 +85,3 @@ def _tile(image: Path, row: Mapping[str, Any]) -> Image.Image:
         bottom, tall = height - 8, height * 0.35
         draw.rectangle((left, bottom - tall, left + 8, bottom), fill=_SHADE)
         draw.rectangle((left, bottom - tall * value, left + 8, bottom), fill=colour)
-    return tile

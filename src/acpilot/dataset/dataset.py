@@ -29,6 +29,7 @@ class Dataset:
         self.card_file = folder / "README.md"
         self.images_folder = folder / "images"
         self.report_file = folder / "dataset_report.html"
+        self.cache_folder = folder / "cache"
         self.record: dict[str, Any] = {"format": FORMAT, "sessions": {}}
         """``dataset.json``. ``sessions``: name → folder (of the session), car, track, fps, error_bound_ms, …"""
 

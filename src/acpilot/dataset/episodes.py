@@ -1,6 +1,6 @@
 """The rows of a dataset as episodes: runs without a gap, at one steady rate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,24 +67,12 @@ def find_episodes(
     Raises:
         AcpilotError: no run is long enough, or the frames of a session are not at its rate.
     """
-    order = np.lexsort((table["frame"], table["session"]))
-    session, lap, split, time, frame = (
-        table[name][order] for name in ("session", "lap", "split", "timestamp", "frame")
-    )
-    every_frame = np.array([sessions[name]["conversion"]["fps"] is None for name in session], bool)
-    ends = (
-        (session[1:] != session[:-1])
-        | (lap[1:] != lap[:-1])
-        | (split[1:] != split[:-1])
-        | (np.diff(time) > _GAP / fps)
-        | (every_frame[1:] & (np.diff(frame) != 1))
-    )
-    runs = np.split(order, np.flatnonzero(ends) + 1)
+    runs = find_runs(table, sessions, fps, ("session", "lap", "split"))
     kept = [run for run in runs if len(run) >= _SHORTEST * fps]
     if not kept:
         raise AcpilotError(
-            f"no run of the dataset's {len(order)} rows is as long as a second: there is no episode to export; "
-            "combine longer sessions, or take back some of their marks (acpilot mark)"
+            f"no run of the dataset's {len(table['frame'])} rows is as long as a second: there is no episode to "
+            "export; combine longer sessions, or take back some of their marks (acpilot mark)"
         )
     _refuse_another_pace(table, kept, fps)
     rank = {name: place for place, name in enumerate(_SPLITS)}
@@ -103,9 +91,33 @@ def find_episodes(
     ]
     notes = []
     if short := len(runs) - len(kept):
-        rows = len(order) - int(starts[-1])
+        rows = len(table["frame"]) - int(starts[-1])
         notes.append(f"{rows} rows left out: they are in {short} runs shorter than a second, between gaps or marks")
     return episodes, notes
+
+
+def find_runs(
+    table: Mapping[str, np.ndarray],
+    sessions: Mapping[str, Mapping[str, Any]],
+    fps: float | np.ndarray,
+    within: Sequence[str],
+) -> list[np.ndarray]:
+    """Runs of consecutive frames, none of which is missing: rows of the table in the order of time, int64 (n,) each.
+
+    Args:
+        table: of the dataset.
+        sessions: of the dataset's record.
+        fps: frames a second of all rows, or of each.
+        within: columns that are the same all along a run.
+    """
+    order = np.lexsort((table["frame"], table["session"]))
+    time, frame = table["timestamp"][order], table["frame"][order]
+    rate = np.broadcast_to(fps, len(order))[order]
+    every_frame = np.array([sessions[name]["conversion"]["fps"] is None for name in table["session"][order]], bool)
+    ends = (np.diff(time) > _GAP / rate[1:]) | (every_frame[1:] & (np.diff(frame) != 1))
+    for name in within:
+        ends |= table[name][order][1:] != table[name][order][:-1]
+    return np.split(order, np.flatnonzero(ends) + 1)
 
 
 def _refuse_another_pace(table: Mapping[str, np.ndarray], runs: list[np.ndarray], fps: int) -> None:

@@ -22,12 +22,13 @@ _PAPER = {_INK: ("--ink", "#e6e9ee"), _FAINT: ("--faint", "#5b6470")}
 """Colours that turn with the reader's light or dark: the SVG's variable, and what it is in the dark."""
 BLUE, ORANGE, GREEN, RED, GRAY = "#3b82f6", "#e8790c", "#2da44e", "#e5484d", "#808890"
 SPLITS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.axisbelow": True, "axes.edgecolor": _FAINT, "axes.facecolor": "none", "axes.grid": True,
     "axes.labelcolor": _INK, "axes.spines.right": False, "axes.spines.top": False, "figure.facecolor": "none",
     "font.size": 9.5, "grid.alpha": 0.35, "grid.color": _FAINT, "grid.linewidth": 0.6, "legend.frameon": False,
     "lines.linewidth": 1.1, "svg.hashsalt": "acpilot", "text.color": _INK, "xtick.color": _INK, "ytick.color": _INK,
 }  # fmt: skip
+"""Settings of Matplotlib for all figures of the house."""
 _BINS = 1400
 _DPI = 160
 _WIDE, _HALF = 11.0, 5.4  # inches
@@ -64,7 +65,7 @@ def timeline(curves: Curves, spells: Sequence[Spells], borders: Sequence[float] 
         spells: shaded.
         borders: seconds at which one session ends and the next begins.
     """
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (speed, steering, pedals) = _figure(_WIDE, 5.6, rows=3)
         _line(speed, curves.time, curves.speed_kmh, BLUE)
         _line(steering, curves.time, curves.steering, ORANGE)
@@ -93,7 +94,7 @@ def steering_histogram(groups: Mapping[str, np.ndarray]) -> str:
     """How often which steering occurs, stacked by group (name → float64 (n,), −1..1)."""
     everything = np.concatenate(list(groups.values()))
     largest = 1.05 * max(0.05, float(np.abs(everything).max()))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (axes,) = _figure(_HALF, 3.8)
         weights = [np.full(len(values), 100 / len(everything)) for values in groups.values()]
         colours = [SPLITS.get(name, BLUE) for name in groups]
@@ -111,7 +112,7 @@ def steering_histogram(groups: Mapping[str, np.ndarray]) -> str:
 def speed_steering_map(steering: np.ndarray, speed_kmh: np.ndarray) -> str:
     """Which combinations of steering (−1..1) and speed occur how often; float64 (n,) each."""
     largest = 1.05 * max(0.05, float(np.abs(steering).max()))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (axes,) = _figure(_HALF, 3.8)
         fastest = 1.05 * max(1.0, float(speed_kmh.max()))
         counts, across, up = np.histogram2d(
@@ -138,7 +139,7 @@ def track_map(paths: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], title:
     size = np.maximum(np.ptp(points, axis=0), 20.0)
     height = float(np.clip((_WIDE - 1.5) * size[1] / size[0], 3.6, 6.6))
     fastest = max(1.0, *(float(speed.max()) for _, speed, _ in paths))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (axes,) = _figure(_WIDE, height)
         lines = None
         for way, speed, learnt in paths:
@@ -175,7 +176,7 @@ def alignment_of_frames(labels: Labels, fps: float, bound_ms: float, limit_ms: f
     time, trusted = labels.timestamp, labels.trusted
     between = np.diff(time) * 1000
     counted = (time - time[0] - labels.frame / fps) * 1000
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (upper, lower) = _figure(_WIDE, 4.6, rows=2)
         _dots(upper, time[1:], between, trusted[1:])
         upper.axhline(1000 / fps, color=_FAINT, linewidth=1)
@@ -192,7 +193,7 @@ def alignment_of_frames(labels: Labels, fps: float, bound_ms: float, limit_ms: f
 
 def alignment_of_sessions(names: Sequence[str], bounds_ms: Sequence[float | None], limits_ms: Sequence[float]) -> str:
     """How far the labels of each session can be off, and how far they may be; None: nothing proves it."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure, (axes,) = _figure(_WIDE, 1.1 + 0.3 * len(names))
         rows = np.arange(len(names))
         axes.barh(rows, limits_ms, color=GRAY, alpha=0.25, label="what labels may be off: half the time between frames")

@@ -75,7 +75,7 @@ def mark_spells(session: Session) -> list[Mark]:
     """
     if session.is_original:
         return []
-    marks = find_spells(read_telemetry(session.telemetry_file), session.manifest.start)
+    marks = _spells_of(session)
     there = read_marks(session)
     wanted = sorted([*(mark for mark in there if mark.by == "user"), *marks])
     if wanted != there:
@@ -281,12 +281,18 @@ def _balance(steering: np.ndarray) -> Finding:
     return Finding("balance", "ok", text, "", figures)
 
 
+def _spells_of(session: Session) -> list[Mark]:
+    labelled_by_expert = session.manifest.game.get("labels") == "expert"
+    samples = read_telemetry(session.telemetry_file)
+    return find_spells(samples, session.manifest.start, keep_before_resets=labelled_by_expert)
+
+
 def _spells(session: Session) -> Iterator[Finding]:
     if session.is_original:
         yield Finding("spells", "note", "the original tool did not record pauses, pits, resets or tyres off the road",
                       "look at the video, and mark such spells with acpilot mark")  # fmt: skip
         return
-    marks = find_spells(read_telemetry(session.telemetry_file), session.manifest.start)
+    marks = _spells_of(session)
     for why in ("pause", "pits", "reset", "off-track", "AI"):
         mine = [mark for mark in marks if mark.why == why]
         seconds = sum(mark.last - mark.first for mark in mine)

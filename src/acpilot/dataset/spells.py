@@ -15,13 +15,16 @@ _AROUND_OFF_TRACK = 1.0
 _NEAR = 0.5  # seconds: spells closer together are one
 
 
-def find_spells(samples: Samples, start: int) -> list[Mark]:
+def find_spells(samples: Samples, start: int, *, keep_before_resets: bool = False) -> list[Mark]:
     """Pauses, pits, resets, off-track and AI-driven spells, as marks by ``check`` in the order of time.
 
     Args:
         samples: the raw log.
         start: the instant, ns, that the marks' times count from.
+        keep_before_resets: whether what led to a reset can be learnt from, because the labels are an expert's answer
+            to it.
     """
+    before_reset, after_reset = (0.0, 0.0) if keep_before_resets else (_BEFORE_RESET, _AFTER_RESET)
     seconds = (samples["instant"] - start) / NS
     live = samples["status"] == Status.LIVE
     found = [
@@ -29,7 +32,7 @@ def find_spells(samples: Samples, start: int) -> list[Mark]:
         *_marks(seconds, live & ((samples["in_pit"] != 0) | (samples["in_pit_lane"] != 0)), "pits"),
         *_marks(seconds, live & (samples["ai_controlled"] != 0), "AI"),
         *_marks(seconds, live & _off_track(samples), "off-track", _AROUND_OFF_TRACK, _AROUND_OFF_TRACK),
-        *_marks(seconds, live & _reset(samples, seconds), "reset", _BEFORE_RESET, _AFTER_RESET),
+        *_marks(seconds, live & _reset(samples, seconds), "reset", before_reset, after_reset),
     ]
     return sorted(found)
 

@@ -8,8 +8,9 @@ from acpilot.clock import NS, now
 from acpilot.settings import DEFAULT_PAGES
 from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
 
-_LAYOUT = struct.Struct("<i3fiq")
-"""Sequence number (odd while being written), steering −1..1, throttle 0..1, brake 0..1, connected 0/1, heartbeat ns."""
+_LAYOUT = struct.Struct("<i3fiqi")
+"""Sequence number (odd while being written), steering −1..1, throttle 0..1, brake 0..1, connected 0/1, heartbeat ns,
+how often the button that puts the car back was pressed."""
 _HEARTBEAT = 0.1
 _DEAD_AFTER = NS // 2
 
@@ -37,6 +38,7 @@ class VirtualGamepad:
         self._mapping = create_mapping(self._name, _LAYOUT.size)
         self._sequence = 0
         self._state = GamepadState(0.0, 0.0, 0.0)
+        self._presses = 0
         self._writing = threading.Lock()
         self._closing = threading.Event()
         self._write(1)
@@ -50,6 +52,11 @@ class VirtualGamepad:
         )
         self._write(1)
 
+    def put_back(self) -> None:
+        """Press the button that puts the car back onto the middle of the road, at rest."""
+        self._presses += 1
+        self._write(1)
+
     def _beat(self) -> None:
         while not self._closing.wait(_HEARTBEAT):
             self._write(1)
@@ -58,7 +65,7 @@ class VirtualGamepad:
         with self._writing:
             self._sequence += 2
             self._mapping[:4] = (self._sequence - 1).to_bytes(4, "little")
-            self._mapping[4:] = _LAYOUT.pack(0, *self._state, connected, now())[4:]
+            self._mapping[4:] = _LAYOUT.pack(0, *self._state, connected, now(), self._presses)[4:]
             self._mapping[:4] = self._sequence.to_bytes(4, "little")
 
     def close(self) -> None:
@@ -84,6 +91,11 @@ class VirtualGamepadReader:
     def __init__(self, pages: str = DEFAULT_PAGES) -> None:
         self._name = _name(pages)
         self._mapping = open_mapping(self._name, _LAYOUT.size)
+        self.presses = 0
+        """How often the button that puts the car back was pressed, as of the last ``read``; a new gamepad begins at 0.
+
+        Kept when the gamepad is lost for a moment: coming back it must not look as if the button were pressed.
+        """
 
     def read(self) -> GamepadState:
         """The axes now; at rest without a gamepad, or when its owner has died."""
@@ -92,9 +104,10 @@ class VirtualGamepadReader:
         if self._mapping is not None:
             for _ in range(100):  # an owner that died while writing leaves an odd number for ever
                 raw = self._mapping[: _LAYOUT.size]
-                sequence, steering, throttle, brake, connected, heartbeat = _LAYOUT.unpack(raw)
+                sequence, steering, throttle, brake, connected, heartbeat, presses = _LAYOUT.unpack(raw)
                 if sequence % 2 == 0 and raw == self._mapping[: _LAYOUT.size]:
                     if connected and now() - heartbeat < _DEAD_AFTER:
+                        self.presses = presses
                         return GamepadState(steering, throttle, brake)
                     break
             self.close()

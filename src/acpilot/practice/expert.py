@@ -57,10 +57,19 @@ class Expert:
             car: Any state of the car.
             index: A track sample near the car, which saves a search of the whole line.
         """
-        position, aside = self._path.project(car.x, car.y, self._path.nearest(car.x, car.y) if index is None else index)
+        position, aside = self.place(car, index)
         curvature = self._curvature_to_line(car, position, aside)
         throttle, brake = self._pedals(car, position, aside, curvature)
         return Controls(max(-_MOST_LOCK, min(_MOST_LOCK, _steering(curvature, car.vx))), throttle, brake)
+
+    def place(self, car: Car, index: int | None = None) -> tuple[float, float]:
+        """Where along the expert's line the car is, in samples, and how far left of it, metres.
+
+        Args:
+            car: Any state of the car.
+            index: A track sample near the car, which saves a search of the whole line.
+        """
+        return self._path.project(car.x, car.y, self._path.nearest(car.x, car.y) if index is None else index)
 
     def steering_aside(self, shift: float, speed: float, index: int) -> float:
         """Steering that, added to the expert's, leads the car ``shift`` metres left of its line, but not off the road.

@@ -41,15 +41,24 @@ def play(settings: PracticeSettings, say: Say) -> None:
         say("random:SEED  one of your own, for any whole number SEED")
         return
     ensure_panda()
-    try:
-        track = make_track(settings.track)
-    except ValueError as error:
-        raise AcpilotError(f"{error}; choose with --track") from None
+    track = track_named(settings.track)
     with _ended_by_signals():
         if settings.fast:
             _play_fast(settings, track, say)
         else:
             _play_in_real_time(settings, track, say)
+
+
+def track_named(name: str) -> Track:
+    """The track of that name.
+
+    Raises:
+        AcpilotError: there is none; the message lists them.
+    """
+    try:
+        return make_track(name)
+    except ValueError as error:
+        raise AcpilotError(f"{error}; choose with --track") from None
 
 
 def pose_of(world: World) -> Pose:
@@ -96,7 +105,7 @@ def _play_fast(settings: PracticeSettings, track: Track, say: Say) -> None:
     world, gamepad = _make_world(settings, track), VirtualGamepadReader(settings.pages)
     with PagePublisher(settings.pages) as publisher, ExitStack() as stack:
         pages = WorldPublisher(world, publisher)
-        view = _open_view(settings, track, stack, offscreen=True)
+        view = open_view(settings, track, stack, offscreen=True)
         say(f"{track.title}, {track.length / 1000:.1f} km; drawn by {view.renderer}")
         start, frames = now(), 0
         while not _is_over(settings, world):
@@ -120,7 +129,12 @@ def _driven_by_gamepad(settings: PracticeSettings, gamepad: VirtualGamepadReader
     return None if settings.driver == "expert" else Controls(*gamepad.read())
 
 
-def _open_view(settings: PracticeSettings, track: Track, stack: ExitStack, *, offscreen: bool) -> Any:
+def open_view(settings: PracticeSettings, track: Track, stack: ExitStack, *, offscreen: bool) -> Any:
+    """Open a window on a track, or a picture of it off-screen: a ``View``, which the stack closes.
+
+    Raises:
+        AcpilotError: it cannot be drawn here.
+    """
     from acpilot.practice.view import View, ViewOptions
 
     options = ViewOptions(
@@ -179,7 +193,7 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
     link = _Link(context)
     physics = context.Process(target=_run_physics, args=(settings, link), daemon=True, name="acpilot practice physics")
     with ExitStack() as stack:
-        view = _open_view(settings, track, stack, offscreen=settings.headless)
+        view = open_view(settings, track, stack, offscreen=settings.headless)
         start = pose_of(World(track))
         for _ in range(_WARM_UP):
             view.draw(start, now())
@@ -260,7 +274,7 @@ def _step_on_time(
 ) -> None:
     parent = multiprocessing.parent_process()
     pacer = Pacer(1 / DT)
-    resets, done, driven = 0, -1, 0
+    resets, presses, done, driven = 0, 0, -1, 0
     while not link.ended.is_set() and not _is_over(settings, world):
         tick = pacer.wait()
         if tick % 100 == 0 and parent is not None and not parent.is_alive():
@@ -276,6 +290,9 @@ def _step_on_time(
             controls = None
             if settings.driver == "virtual":
                 controls = Controls(*gamepad.read())
+                if gamepad.presses > presses:
+                    world.reset()
+                presses = gamepad.presses
             elif settings.driver != "expert":
                 controls = Controls(*link.controls)
             world.step(controls)

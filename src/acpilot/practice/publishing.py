@@ -12,6 +12,8 @@ from acpilot.practice.world import World
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, encode_text, lap_time_text
 from acpilot.telemetry.shared_memory import PagePublisher
 
+CAR = "practice_coupe"
+"""Name of the practice game's only car."""
 _GRAVITY = 9.81
 _GRAPHICS_EVERY = 5  # physics steps: 67 Hz, about what a screen asks for
 _TYRE_RADIUS = 0.32
@@ -113,7 +115,7 @@ class WorldPublisher:
     def _static(self) -> np.ndarray:
         page, track = np.zeros((), STATIC), self._world.track
         for name, text in (
-            ("shared_memory_version", "1.7"), ("game_version", "practice"), ("car", "practice_coupe"),
+            ("shared_memory_version", "1.7"), ("game_version", "practice"), ("car", CAR),
             ("track", track.name.replace(":", "_")), ("player_name", "Practice"), ("player_nick", "practice"),
         ):  # fmt: skip
             assert STATIC.fields is not None

@@ -10,8 +10,9 @@ from acpilot.practice.track import KERB_WIDTH, Track
 
 DT = 0.003
 """Seconds a physics step takes: 333.3 Hz, as in Assetto Corsa."""
+EXPERT_EVERY = 4
+"""Steps between the expert's decisions: 83 a second."""
 
-_EXPERT_EVERY = 4  # steps: the expert decides 83 times a second
 _LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
 _PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
 
@@ -82,6 +83,16 @@ class World:
         return self.tyres_out == 4
 
     @property
+    def beyond_edge(self) -> float:
+        """How far the car's middle is beyond the edge of the road, metres; negative on the road."""
+        return abs(self.lateral) - self._half_width[int(self._position)]
+
+    @property
+    def turned(self) -> float:
+        """Angle between the car and the direction of travel, −π .. π radians, counter-clockwise."""
+        return math.remainder(self.car.heading - self._heading[int(self._position)], math.tau)
+
+    @property
     def disturbed(self) -> bool:
         """Whether the controls contain a disturbance (the expert's own are in ``expert_controls``)."""
         return self.expert_drives and self._disturbance.active
@@ -96,7 +107,7 @@ class World:
             self.controls.steering, self.controls.throttle, self.controls.brake = (
                 controls.steering, controls.throttle, controls.brake,
             )  # fmt: skip
-        elif self.expert is not None and self.steps % _EXPERT_EVERY == 0:
+        elif self.expert is not None and self.steps % EXPERT_EVERY == 0:
             self._let_expert_decide(self.expert)
         self.car.step(self.controls, DT, self._surface)
         self.steps += 1
@@ -104,11 +115,25 @@ class World:
 
     def reset(self) -> None:
         """Put the car back on the centre line where it is, at rest, facing forward."""
+        self._put(self._car_at(int(self._position)), Controls())
+
+    def put_on_line(self, share: float) -> None:
+        """Put the car on the expert's line beside where it is, with the expert's controls.
+
+        Args:
+            share: Of the expert's speed there, 0 .. 1.
+        """
+        assert self.expert is not None, "there is no expert in this world"
         index = int(self._position)
+        line = self.expert.line
+        x, y = line.points[index].tolist()
+        car = Car(x, y, self._height[index], float(line.heading[index]), share * float(line.speed[index]))
+        self._put(car, self.expert.controls(car, index))
+
+    def _put(self, car: Car, controls: Controls) -> None:
         self.resets += 1
         self._trouble = 0.0
-        self.car = self._car_at(index)
-        self.controls = Controls()
+        self.car, self.controls = car, controls
         self._disturbance.pause()
         self._locate()
 
@@ -117,7 +142,7 @@ class World:
 
     def _let_expert_decide(self, expert: Expert) -> None:
         """The expert's answer, and what the disturbance makes of it."""
-        seconds = _EXPERT_EVERY * DT
+        seconds = EXPERT_EVERY * DT
         self._put_back_if_stuck(seconds)
         index = int(self._position)
         self.expert_controls = answer = expert.controls(self.car, index)
@@ -127,9 +152,8 @@ class World:
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
-        car = self.car
-        turned = abs(math.remainder(car.heading - self._heading[int(self._position)], math.tau)) > math.pi / 2
-        self._trouble = self._trouble + seconds if self.off_track or turned or car.speed < 0.5 else 0.0
+        astray = self.off_track or abs(self.turned) > math.pi / 2 or self.car.speed < 0.5
+        self._trouble = self._trouble + seconds if astray else 0.0
         if self._trouble > _PATIENCE:
             self.reset()
 

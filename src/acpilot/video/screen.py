@@ -251,7 +251,7 @@ class ScreenRecorder:
             area = self._area(window)
             redraw = window.wait_for_redraw(patience) if window else None
             instant = redraw or now()
-            picture = _grab_area(screen, area)
+            picture = grab_area(screen, area)
             self._grab_ms.append((now() - instant) / 1e6)
             error = self._grab_ms[-1] + _ROUNDING_MS
             raw = picture.tobytes()
@@ -302,7 +302,7 @@ def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
     changes: list[int] = []
     previous, end = b"", now() + NS // 2
     while now() < end:
-        raw = _grab_area(screen, band).tobytes()
+        raw = grab_area(screen, band).tobytes()
         if raw != previous:
             changes.append(now())
         previous = raw
@@ -311,7 +311,7 @@ def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
     return float(gaps.max()) if len(gaps) >= 5 else None
 
 
-def _grab_area(screen: mss.MSS, area: Area) -> Picture:
+def grab_area(screen: mss.MSS, area: Area) -> Picture:
     """A picture of an area; what lies beyond the screen's edge is black."""
     whole = screen.monitors[0]
     left, top = max(area.left, whole["left"]), max(area.top, whole["top"])

@@ -1,0 +1,1 @@
+"""How well a policy drives: the practice game, in closed loop."""

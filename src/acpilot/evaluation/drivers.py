@@ -1,0 +1,109 @@
+"""Who sits at the wheel: a policy, from its file or a function that makes one, or the practice game's expert."""
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from acpilot.errors import AcpilotError
+from acpilot.policy.policy import Command, Policy
+from acpilot.practice.car import Controls
+from acpilot.practice.world import DT, EXPERT_EVERY, World
+
+Look = Callable[[], np.ndarray]
+"""The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""
+_ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
+
+
+class Driver(Protocol):
+    """Who sits at the wheel."""
+
+    name: str
+    rate: float
+    """Decisions a second."""
+
+    def decide(self, world: World, look: Look) -> Command:
+        """What the car is to do now."""
+        ...
+
+    def reset(self) -> None:
+        """The car was put somewhere else."""
+        ...
+
+
+class PolicyDriver:
+    """A policy, which sees pictures and speed only."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Seat a policy.
+
+        Raises:
+            AcpilotError: its rate is out of range.
+        """
+        if not 0 < policy.rate <= 1 / DT:
+            raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
+        self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
+        self.policy = policy
+
+    def decide(self, world: World, look: Look) -> Command:
+        """Show the policy its part of the picture."""
+        picture = look()
+        left, top, width, height = self.policy.band(picture.shape[1], picture.shape[0])
+        band = np.ascontiguousarray(picture[top : top + height, left : left + width])
+        return self.policy.drive(band, world.car.speed * 3.6)
+
+
+class ExpertDriver:
+    """The practice game's expert, which sees the world itself: what a policy is measured against."""
+
+    name = "expert"
+    rate = 1 / (EXPERT_EVERY * DT)
+
+    def decide(self, world: World, look: Look) -> Command:  # noqa: ARG002
+        """Ask the expert."""
+        controls = expert_controls(world)
+        return Command(controls.steering, controls.throttle, controls.brake)
+
+    def reset(self) -> None:
+        """The expert remembers nothing."""
+
+
+def expert_controls(world: World) -> Controls:
+    """What the expert would command in the car's place, whoever drives."""
+    assert world.expert is not None
+    return world.expert.controls(world.car)
+
+
+def open_driver(name: str) -> Driver:
+    """Whoever is to drive.
+
+    Args:
+        name: of a policy's file; ``package.module:factory``, a function without arguments that returns a ``Policy``;
+            or ``expert``. Only an entry point runs code of the user's.
+
+    Raises:
+        AcpilotError: there is no such policy, or it cannot be used.
+    """
+    if name == "expert":
+        return ExpertDriver()
+    found = _ENTRY_POINT.fullmatch(name)
+    if found is None or Path(name).exists():
+        from acpilot.policy.load import load
+
+        return PolicyDriver(load(Path(name)))
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as python -m does
+    try:
+        factory = getattr(importlib.import_module(found[1]), found[2])
+    except (ImportError, AttributeError) as error:
+        raise AcpilotError(
+            f"{name} cannot be imported: {error}; give a policy's file, expert, or package.module:factory"
+        ) from None
+    policy = factory()
+    if missing := [member for member in ("name", "rate", "band", "drive", "reset") if not hasattr(policy, member)]:
+        raise AcpilotError(f"{name} made no policy: its {type(policy).__name__} lacks {', '.join(missing)}")
+    return PolicyDriver(policy)

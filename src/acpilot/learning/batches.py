@@ -1,0 +1,90 @@
+"""Examples and frames → the batches that a network learns from."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from acpilot.learning.augment import Augmentation
+from acpilot.learning.examples import Examples
+from acpilot.policy.preprocessing import Preprocessing
+from acpilot.settings import TrainSettings
+
+_AT_ONCE = 256
+"""Pictures that are looked at together when nothing is learnt."""
+
+
+class Batch(NamedTuple):
+    """Examples on the device that computes."""
+
+    image: Tensor
+    """uint8 (n, height, width, channels)."""
+    speed: Tensor
+    """float32 (n, 1), km/h, negative where it is not to be known."""
+    labels: Tensor
+    """float32 (n, 3)."""
+
+
+class Batches:
+    """Makes batches; the seed and the number of the epoch alone decide which, and how their pictures are changed."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        frames: np.ndarray,
+        preprocessing: Preprocessing,
+        settings: TrainSettings,
+        aspect: float,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            examples: of the dataset.
+            frames: uint8 (images, height, width, 3), of all its images.
+            preprocessing: of the frames.
+            settings: how to train.
+            aspect: width by height of the pictures before preprocessing.
+        """
+        self._examples, self._frames, self.preprocessing = examples, frames, preprocessing
+        self._settings, self._aspect = settings, aspect
+        self._steering = preprocessing.outputs.index("steering")
+        self.per_epoch = -(-len(examples.training) // settings.batch)
+
+    def training(self, epoch: int, device: torch.device) -> Iterator[Batch]:
+        """As many examples as there are to learn from, in batches."""
+        settings, examples = self._settings, self._examples
+        random = np.random.default_rng([settings.seed, epoch])
+        change = self.augmentation(random)
+        order = random.permutation(examples.training)
+        if settings.balance:
+            weight = examples.weight[examples.training]
+            order = random.choice(examples.training, len(order), p=weight / weight.sum())
+        for first in range(0, len(order), settings.batch):
+            rows = order[first : first + settings.batch]
+            pictures, labels, speed = self.pictures(rows), examples.labels[rows], examples.speed[rows]
+            pictures, labels[:, self._steering] = change.change(pictures, labels[:, self._steering], speed)
+            speed[random.random(len(rows)) < settings.speed_dropout] = -1
+            yield _batch(pictures, speed, labels, device)
+
+    def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
+        """Examples of these numbers as they are, in their order."""
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            yield _batch(self.pictures(some), self._examples.speed[some], self._examples.labels[some], device)
+
+    def augmentation(self, random: np.random.Generator) -> Augmentation:
+        """What changes the pictures of an epoch."""
+        return Augmentation(self._settings, self.preprocessing, self._aspect, random)
+
+    def pictures(self, rows: np.ndarray) -> np.ndarray:
+        """Network inputs of examples: uint8 (n, height, width, channels), a copy."""
+        shown = self._frames[self._examples.pictures[rows]]  # (n, pictures, height, width, 3)
+        n, _, height, width, _ = shown.shape
+        return np.ascontiguousarray(shown.transpose(0, 2, 3, 1, 4)).reshape(n, height, width, -1)
+
+
+def _batch(pictures: np.ndarray, speed: np.ndarray, labels: np.ndarray, device: torch.device) -> Batch:
+    arrays = (pictures, speed[:, None], labels)
+    return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))

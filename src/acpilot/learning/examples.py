@@ -1,0 +1,124 @@
+"""A dataset's table → what is learnt: for each example its pictures, its speed and its labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.episodes import find_runs
+from acpilot.errors import AcpilotError
+from acpilot.policy.preprocessing import LIMITS, Preprocessing
+from acpilot.settings import TrainSettings
+
+_ALIKE = 0.02
+"""Steering that varies less than this teaches nothing."""
+_UNEVEN = 0.05
+"""A recorder's rate is never quite the one that it was asked for."""
+_TOLERANCE = 0.01
+"""So far labels may be out of their range: of a calibrated steering wheel."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is learnt from; arrays have one entry per example."""
+
+    names: Sequence[str]
+    """Of all images of the dataset's table, as they are there."""
+    pictures: np.ndarray
+    """int64 (n, 1 + past frames): which images it shows, the newest first."""
+    labels: np.ndarray
+    """float32 (n, 3), in the order of the policy's outputs."""
+    speed: np.ndarray
+    """float32 (n,), km/h."""
+    weight: np.ndarray
+    """float64 (n,)."""
+    training: np.ndarray
+    """Numbers of the examples to learn from, int64."""
+    validation: np.ndarray
+    """Numbers of the examples held out, in the order of time, int64; may be none."""
+
+
+def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, Preprocessing]:
+    """Read the examples of a dataset, and how a policy that is trained on it sees the world.
+
+    Raises:
+        AcpilotError: there is nothing to learn from it, or nothing that could be driven with.
+    """
+    table, sessions = dataset.table(), dataset.record["sessions"]
+    _refuse_bad_numbers(dataset, table)
+    fps = np.array([float(sessions[name]["fps"]) for name in table["session"]])
+    runs = find_runs(table, sessions, fps, ("session", "split")) if len(fps) else []
+    preprocessing = Preprocessing(
+        crop=settings.crop,
+        speed=settings.speed,
+        past_frames=settings.past_frames,
+        spacing=settings.spacing,
+        rate=round(float(np.median(fps)), 3) if len(fps) else 10.0,
+    )
+    _refuse_other_pictures(dataset, preprocessing)
+    labels = np.stack([table[name] for name in preprocessing.outputs], axis=1)
+    pictures = np.repeat(np.arange(len(fps))[:, None], 1 + settings.past_frames, axis=1)
+    known = np.ones(len(fps), bool)
+    for run in runs:
+        for past in range(1, 1 + settings.past_frames):
+            pictures[run, past] = run[np.maximum(0, np.arange(len(run)) - past * settings.spacing)]
+        time = table["timestamp"][run]
+        wanted = time + settings.label_shift
+        known[run] = (wanted >= time[0]) & (wanted <= time[-1])
+        labels[run] = np.stack([np.interp(wanted, time, column) for column in labels[run].T], axis=1)
+    training = np.flatnonzero(known & (table["split"] == "train"))
+    ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
+    validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
+    _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")])
+    limits = np.array([LIMITS[name] for name in preprocessing.outputs])
+    return Examples(
+        names=table["image_name"].tolist(),
+        pictures=pictures,
+        labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
+        speed=table["speed"].astype(np.float32),
+        weight=table["weight"],
+        training=training,
+        validation=validation,
+    ), preprocessing
+
+
+def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:
+    for name in (*LIMITS, "speed", "weight", "timestamp"):
+        low, high = LIMITS.get(name, (-np.inf, np.inf))
+        values = table[name]
+        bad = np.flatnonzero(~np.isfinite(values) | (values < low - _TOLERANCE) | (values > high + _TOLERANCE))
+        if len(bad):
+            raise AcpilotError(
+                f"{dataset.table_file}: {name} of {table['image_name'][bad[0]]} is {values[bad[0]]:g}"
+                + (f", and {len(bad) - 1} more are like it" if len(bad) > 1 else "")
+                + (f"; it must lie within {low:g} and {high:g}" if name in LIMITS else "")
+                + "; convert the session again, then combine it again"
+            )
+    if len(table["weight"]) and not (table["weight"] >= 0).all():
+        raise AcpilotError(f"{dataset.table_file} has weights below 0: combine the sessions again")
+
+
+def _refuse_other_pictures(dataset: Dataset, preprocessing: Preprocessing) -> None:
+    for name, entry in dataset.record["sessions"].items():
+        if entry["conversion"].get("crop"):
+            raise AcpilotError(
+                f"the images of {name} are parts of the game's picture: a policy could not tell which; convert it "
+                "without --crop (acpilot train --crop chooses what is looked at), then combine it again"
+            )
+        if preprocessing.past_frames and abs(entry["fps"] / preprocessing.rate - 1) > _UNEVEN:
+            raise AcpilotError(
+                f"{name} has {entry['fps']:g} frames a second, others {preprocessing.rate:g}: earlier pictures must be "
+                "equally far apart; convert all sessions with one --fps, then combine them again, or train without "
+                "--past-frames"
+            )
+
+
+def _refuse_too_little(dataset: Dataset, steering: np.ndarray) -> None:
+    if not len(steering):
+        raise AcpilotError(f"{dataset.folder} has no rows to train on: add sessions with acpilot combine")
+    if np.ptp(steering) < _ALIKE:
+        raise AcpilotError(
+            f"the steering of all {len(steering)} training rows of {dataset.folder} is between {steering.min():.3f} "
+            f"and {steering.max():.3f}: there is nothing to learn from it; record laps with bends to both sides"
+        )

@@ -1,0 +1,115 @@
+"""A dataset's images as a network sees them, decoded once and kept in the dataset's folder."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from acpilot.dataset.dataset import Dataset
+from acpilot.errors import AcpilotError
+from acpilot.files import replace
+from acpilot.policy.preprocessing import Preprocessing
+from acpilot.progress import Progress
+
+T = TypeVar("T")
+_VERSION = 1
+"""Counts changes to how frames are made, so that caches made before are made anew."""
+
+
+def open_picture(path: Path) -> np.ndarray:
+    """An image file, uint8 (height, width, 3), RGB.
+
+    Raises:
+        AcpilotError: it is missing or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise AcpilotError(
+            f"{path} cannot be read as an image ({error}): convert its session again, then combine it again"
+        ) from None
+
+
+def look_at(preprocessing: Preprocessing, picture: np.ndarray) -> np.ndarray:
+    """What the network sees of a picture, uint8 (height, width, 3)."""
+    left, top, width, height = preprocessing.band(picture.shape[1], picture.shape[0])
+    return preprocessing.prepare(picture[top : top + height, left : left + width])
+
+
+def network_frames(
+    dataset: Dataset, names: Sequence[str], preprocessing: Preprocessing, progress: Progress
+) -> tuple[np.ndarray, str]:
+    """The network's view of images, from the dataset's cache, which is built when there is none of just these images.
+
+    Args:
+        dataset: whose folder holds images and cache.
+        names: of the images, as in the dataset's table.
+        preprocessing: its band, size and order of colours.
+        progress: told after each image that was checked, then after each that was decoded.
+
+    Returns:
+        A memory map, uint8 (n, height, width, 3), and the SHA-256 of the images and of how they are seen.
+
+    Raises:
+        AcpilotError: an image is missing or damaged, or the disk is full.
+    """
+    paths = [dataset.image(name) for name in names]
+    seen = hashlib.sha256(repr((_VERSION, preprocessing.crop, preprocessing.size, preprocessing.colours)).encode())
+    for digest in _each(_digest, paths, progress):
+        seen.update(digest)
+    content = seen.hexdigest()
+    file = dataset.cache_folder / f"frames_{content[:24]}.npy"
+    shape = (len(paths), preprocessing.size[1], preprocessing.size[0], 3)
+    with contextlib.suppress(OSError, ValueError):  # none, or damaged: it is built
+        frames: np.ndarray = np.load(file, mmap_mode="r")
+        if frames.shape == shape:
+            return frames, content
+    part = file.with_name(file.name + ".part")
+    try:
+        dataset.cache_folder.mkdir(exist_ok=True)
+        made = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+        views = _each(lambda path: look_at(preprocessing, open_picture(path)), paths, progress)
+        for number, view in enumerate(views):
+            made[number] = view
+        made.flush()
+        del made
+        replace(part, file)
+    except OSError as error:
+        raise AcpilotError(
+            f"cannot write {file}: {error.strerror or error}; it needs {np.prod(shape) >> 20} MB, free some space"
+        ) from None
+    for old in dataset.cache_folder.glob("frames_*"):
+        if old != file:
+            with contextlib.suppress(OSError):  # on Windows, another training may have it open
+                old.unlink()
+    return np.load(file, mmap_mode="r"), content
+
+
+def _each(work: Callable[[Path], T], paths: Sequence[Path], progress: Progress) -> Iterator[T]:
+    """What the work makes of each path, in order; all processors take part, and few results wait at a time."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(paths), 256):
+            some = paths[first : first + 256]
+            for done, result in enumerate(pool.map(work, some), first + 1):
+                yield result
+                progress(done, len(paths))
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        raise _missing(path) from None
+
+
+def _missing(path: Path) -> AcpilotError:
+    return AcpilotError(f"{path} is missing: convert its session again, then combine it again")

@@ -1,0 +1,73 @@
+"""PilotNet, the network that NVIDIA drove a car with (arXiv 1604.07316, figure 4)."""
+
+import torch
+from torch import Tensor, nn
+
+from acpilot.policy.preprocessing import LIMITS, Preprocessing
+
+_SPEED_SCALE = 100.0  # km/h
+
+
+class PilotNet(nn.Module):
+    """Five convolutions and four dense layers, 250,000 weights, as published.
+
+    What the paper does not have: the speed, if it is an input, joins the features before the second dense layer, and
+    there are three outputs. The network works with outputs of mean 0 and deviation 1; ``forward`` gives them in their
+    own units.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        height, width, channels = preprocessing.input_shape
+        self.outputs = preprocessing.outputs
+        self.scale, self.offset, self.speed = preprocessing.scale, preprocessing.offset, preprocessing.speed
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(channels, 24, 5, 2), nn.ReLU(),
+            nn.Conv2d(24, 36, 5, 2), nn.ReLU(),
+            nn.Conv2d(36, 48, 5, 2), nn.ReLU(),
+            nn.Conv2d(48, 64, 3), nn.ReLU(),
+            nn.Conv2d(64, 64, 3), nn.ReLU(),
+        )  # fmt: skip
+        with torch.no_grad():
+            features = self.convolutions(torch.zeros(1, channels, height, width)).numel()
+        self.features = nn.Linear(features, 100)
+        self.head = nn.Sequential(
+            nn.ReLU(), nn.Linear(100 + 2 * self.speed, 50),
+            nn.ReLU(), nn.Linear(50, 10),
+            nn.ReLU(), nn.Linear(10, len(preprocessing.outputs)),
+        )  # fmt: skip
+        limits = torch.tensor([LIMITS[name] for name in preprocessing.outputs])
+        self.register_buffer("low", limits[:, 0].clone())
+        self.register_buffer("high", limits[:, 1].clone())
+        self.register_buffer("mean", torch.zeros(len(limits)))
+        self.register_buffer("deviation", torch.ones(len(limits)))
+
+    def forward(self, image: Tensor, speed: Tensor | None = None) -> Tensor:
+        """Outputs in their own units and ranges, float32 (n, 3).
+
+        Args:
+            image: uint8 (n, height, width, channels).
+            speed: float32 (n, 1), km/h, negative where it is not known.
+        """
+        return self.limited(self.standardized(image, speed))
+
+    def limited(self, standardized: Tensor) -> Tensor:
+        """Outputs in their own units and ranges, float32 (n, 3)."""
+        return torch.minimum(torch.maximum(standardized * self.deviation + self.mean, self.low), self.high)
+
+    def standardized(self, image: Tensor, speed: Tensor | None = None) -> Tensor:
+        """Outputs less their mean, by their deviation, without limits: what the loss is taken of."""
+        # Pixels in memory stay as they are: channels last is what the convolutions are quickest with.
+        pixels = image.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        hidden = self.features(self.convolutions(pixels).flatten(1))
+        if self.speed:
+            assert speed is not None
+            known = (speed >= 0).float()
+            hidden = torch.cat([hidden, speed.clamp(min=0) / _SPEED_SCALE, known], 1)
+        outputs: Tensor = self.head(hidden)
+        return outputs

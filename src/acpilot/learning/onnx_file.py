@@ -1,0 +1,43 @@
+"""A network → an ONNX file that is all that is needed to drive."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from acpilot.files import replace
+from acpilot.learning.network import PilotNet
+from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, PROVENANCE, SPEED
+from acpilot.policy.preprocessing import Preprocessing
+
+_OPSET = 17
+
+
+def write_onnx(network: PilotNet, preprocessing: Preprocessing, provenance: dict[str, Any], path: Path) -> None:
+    """Write a network that is on the processor; the file is there whole or not at all.
+
+    Args:
+        network: trained.
+        preprocessing: what it was trained with.
+        provenance: what it was trained on, and how: plain JSON values.
+        path: the file.
+    """
+    image = torch.zeros(1, *preprocessing.input_shape, dtype=torch.uint8)
+    inputs = {IMAGE: image, SPEED: torch.zeros(1, 1)} if preprocessing.speed else {IMAGE: image}
+    part = path.with_name(path.name + ".part")
+    with warnings.catch_warnings():
+        # The newer exporter needs one package more and twenty times as long for the same graph.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network.eval(), tuple(inputs.values()), part, dynamo=False, opset_version=_OPSET,
+            input_names=list(inputs), output_names=[COMMAND],
+            dynamic_axes={name: {0: "n"} for name in (*inputs, COMMAND)},
+        )  # fmt: skip
+    model = onnx.load(part)
+    onnx.helper.set_model_props(model, {PREPROCESSING: preprocessing.to_json(), PROVENANCE: json.dumps(provenance)})
+    onnx.checker.check_model(model)
+    part.write_bytes(model.SerializeToString())
+    replace(part, path)

@@ -1,0 +1,351 @@
+"""Dataset → policy: the training, top to bottom."""
+
+import hashlib
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acpilot.dataset.dataset import Dataset
+from acpilot.errors import AcpilotError
+from acpilot.files import replace, write_atomically
+from acpilot.policy.folder import PolicyFolder
+from acpilot.policy.preprocessing import Preprocessing
+from acpilot.progress import Progress, Show
+from acpilot.session import environment, settings_record
+from acpilot.settings import TrainSettings
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.nn.functional import huber_loss
+
+    from acpilot.learning.batches import Batch, Batches
+    from acpilot.learning.examples import Examples, read_examples
+    from acpilot.learning.frames import network_frames, open_picture
+    from acpilot.learning.network import PilotNet
+    from acpilot.learning.onnx_file import write_onnx
+    from acpilot.learning.plots import draw_losses, draw_predictions
+    from acpilot.learning.sight import draw_sight
+    from acpilot.policy.onnx import OnnxPolicy
+except ImportError as error:
+    raise AcpilotError(
+        f"training needs {error.name or error}, which is not installed: pip install torch onnx onnxruntime matplotlib"
+    ) from None
+
+FORMAT = 1
+"""Version of ``training.json`` that this program writes."""
+_VERSION = 1
+"""Counts changes to what a training makes of the same dataset and settings."""
+_OF_THE_MACHINE = {"out", "device", "threads"}
+"""Settings that do not say what is learnt."""
+_LEAST_DEVIATION = 0.02
+"""Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
+_WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training made."""
+
+    folder: PolicyFolder
+    record: dict[str, Any]
+    """``training.json``."""
+    done_before: bool
+    """It was finished already: nothing was done."""
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """Losses and errors of the epoch whose weights were kept."""
+        entry: dict[str, Any] = self.record["epochs"][self.record["best_epoch"] - 1]
+        return entry
+
+
+def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: Show) -> Training:
+    """Train a policy, go on with a training that was interrupted, or find that it is finished.
+
+    Args:
+        dataset: of ``acpilot combine``.
+        settings: how.
+        progress: told how many of how many images were looked at; then how many batches of all epochs are done.
+        tell: given a line after each epoch.
+
+    Raises:
+        AcpilotError: the dataset cannot be learnt from, the folder holds another policy, or the disk is full.
+    """
+    examples, preprocessing = read_examples(dataset, settings)
+    device = _device(settings)
+    frames, content = network_frames(dataset, examples.names, preprocessing, progress)
+    made_of = _made_of(dataset, settings, content)
+    folder = PolicyFolder(settings.out)
+    record = _finished(folder, made_of)
+    if record is not None:
+        return Training(folder, record, done_before=True)
+    resumed = _resumed(folder, made_of)
+
+    threads = resumed["threads"] if resumed else settings.threads or os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=device.type == "cpu")
+    torch.manual_seed(settings.seed)
+    first_picture = open_picture(dataset.image(examples.names[0]))
+    batches = Batches(examples, frames, preprocessing, settings, first_picture.shape[1] / first_picture.shape[0])
+    network = new_network(preprocessing, examples.labels[examples.training], device)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=_WEIGHT_DECAY)
+    weights = torch.tensor([1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs])
+    weights = weights.to(device)
+    epochs: list[dict[str, float]] = []
+    best = _copied(network)
+    if resumed:
+        network.load_state_dict(resumed["network"])
+        optimizer.load_state_dict(resumed["optimizer"])
+        epochs, best = resumed["epochs"], resumed["best"]
+        tell(f"goes on after epoch {len(epochs)}")
+
+    steps = settings.epochs * batches.per_epoch
+    try:
+        folder.folder.mkdir(parents=True, exist_ok=True)
+        draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
+        while not _is_over(epochs, settings, examples):
+            start, total = time.perf_counter(), 0.0
+            network.train()
+            for number, batch in enumerate(batches.training(len(epochs), device)):
+                step = len(epochs) * batches.per_epoch + number
+                progress(step, steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+                with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+                    outputs = network.standardized(batch.image, batch.speed)
+                loss = _loss(network, outputs, batch, weights)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                total += float(loss.detach()) * len(batch.image)
+            speed = len(examples.training) / (time.perf_counter() - start)
+            epochs.append(
+                {"training": total / len(examples.training), **_validated(network, batches, examples, weights, device)}
+            )
+            if _best(epochs) == len(epochs):
+                best = _copied(network)
+            state = {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "epochs": epochs,
+                "best": best,
+            }
+            _save({**state, "made_of": json.dumps(made_of), "threads": threads}, folder.checkpoint_file)
+            tell(_told(epochs, settings, speed))
+
+        network.cpu().load_state_dict(best)
+        record = {
+            "format": FORMAT,
+            **made_of,
+            **_origin(dataset, examples),
+            "device": device.type,
+            "threads": threads,
+            "best_epoch": _best(epochs),
+            "epochs": epochs,
+        }
+        _write(folder, network, batches, examples, record)
+    except OSError as error:
+        raise AcpilotError(
+            f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command again"
+        ) from None
+    return Training(folder, record, done_before=False)
+
+
+def new_network(preprocessing: Preprocessing, labels: np.ndarray, device: torch.device) -> PilotNet:
+    """An untrained network for labels like these, float32 (n, 3)."""
+    network = PilotNet(preprocessing)
+    network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
+    network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # PyTorch's own hint lacks it
+    return network
+
+
+def _copied(network: PilotNet) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
+    """What a policy was trained on and with; no folder of the user's is told."""
+    told = ("car", "track", "fps", "error_bound_ms")
+    return {
+        "dataset": dataset.folder.resolve().name,
+        "sessions": {name: {key: entry[key] for key in told} for name, entry in dataset.record["sessions"].items()},
+        "rows": {"training": len(examples.training), "validation": len(examples.validation)},
+        "environment": {**environment(), **{name: version(name) for name in ("torch", "onnx", "onnxruntime")}},
+    }
+
+
+def _device(settings: TrainSettings) -> torch.device:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise AcpilotError(
+            "--device cuda: PyTorch finds no NVIDIA card here; leave the flag out, or install its driver"
+        )
+    cuda = settings.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def _made_of(dataset: Dataset, settings: TrainSettings, images: str) -> dict[str, Any]:
+    """What decides the weights: the same means the same training."""
+    digest = hashlib.sha256(dataset.record_file.read_bytes() + dataset.table_file.read_bytes())
+    chosen = {name: value for name, value in settings_record(settings).items() if name not in _OF_THE_MACHINE}
+    made_of = {
+        "version": _VERSION,
+        "settings": chosen,
+        "dataset_sha256": digest.hexdigest(),
+        "images_sha256": images,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(made_of))
+    return plain
+
+
+def _finished(folder: PolicyFolder, made_of: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of this very training, if it is finished.
+
+    Raises:
+        AcpilotError: another policy is in the folder.
+    """
+    try:
+        record: dict[str, Any] = json.loads(folder.record_file.read_text(encoding="utf-8"))
+        _refuse_another(folder, record, made_of)
+    except FileNotFoundError:
+        others = [path for path in (folder.onnx_file, folder.weights_file) if path.exists()]
+        if others and not folder.checkpoint_file.exists():
+            raise AcpilotError(
+                f"{others[0]} is there and no training of acpilot's: nothing is overwritten, choose another --out"
+            ) from None
+        return None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise AcpilotError(f"{folder.record_file} is damaged: choose another --out, or move the folder away") from None
+    return record
+
+
+def _resumed(folder: PolicyFolder, made_of: dict[str, Any]) -> dict[str, Any] | None:
+    """The state in which this very training was interrupted.
+
+    Raises:
+        AcpilotError: it is that of another training, or damaged.
+    """
+    if not folder.checkpoint_file.exists():
+        return None
+    try:
+        # Nothing but tensors, numbers and text is read: no code of the file runs.
+        state: dict[str, Any] = torch.load(folder.checkpoint_file, map_location="cpu", weights_only=True)
+        other = json.loads(state["made_of"])
+    except Exception:  # noqa: BLE001 - torch.load raises whatever a damaged file makes it stumble over
+        raise AcpilotError(
+            f"{folder.checkpoint_file} is damaged: delete it to begin this training anew, or choose another --out"
+        ) from None
+    _refuse_another(folder, other, made_of)
+    return state
+
+
+def _refuse_another(folder: PolicyFolder, there: dict[str, Any], made_of: dict[str, Any]) -> None:
+    old, new = (
+        {**{name: value for name, value in each.items() if name in made_of}, **each.get("settings", {})}
+        for each in (there, made_of)
+    )
+    old.pop("settings", None)
+    new.pop("settings")
+    differing = [name for name in new if old.get(name) != new[name]]
+    if differing:
+        name = differing[0]
+        told = {
+            "version": "made by another version of acpilot",
+            "dataset_sha256": "trained on another dataset, or on this one before it changed",
+            "images_sha256": "trained on other images",
+        }.get(name, f"trained with --{name.replace('_', '-')} {old.get(name)}, not {new[name]}")
+        raise AcpilotError(
+            f"{folder.folder} holds a policy {told}: nothing is overwritten, choose another --out, or move it away"
+        )
+
+
+def _is_over(epochs: list[dict[str, float]], settings: TrainSettings, examples: Examples) -> bool:
+    waited = len(epochs) - _best(epochs) if len(examples.validation) else 0
+    return len(epochs) >= settings.epochs or waited >= settings.patience
+
+
+def _best(epochs: list[dict[str, float]]) -> int:
+    """Number of the epoch whose weights are kept, from 1: the least validation loss, or the last without any."""
+    if not epochs or "validation" not in epochs[-1]:
+        return len(epochs)
+    return 1 + min(range(len(epochs)), key=lambda i: epochs[i]["validation"])
+
+
+def _loss(network: PilotNet, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    """Huber's loss of the standardised outputs: large errors, as at the edge of a pedal's use, count linearly."""
+    wanted = (batch.labels - network.mean) / network.deviation
+    return (huber_loss(outputs.float(), wanted, reduction="none") * weights).mean(dim=0).sum()
+
+
+@torch.no_grad()
+def _validated(
+    network: PilotNet, batches: Batches, examples: Examples, weights: Tensor, device: torch.device
+) -> dict[str, float]:
+    """The loss on what is held out, and the mean error of each output in its own units."""
+    if not len(examples.validation):
+        return {}
+    network.eval()
+    loss, errors = 0.0, torch.zeros(len(weights), device=device)
+    for batch in batches.unchanged(examples.validation, device):
+        outputs = network.standardized(batch.image, batch.speed)
+        loss += float(_loss(network, outputs, batch, weights)) * len(batch.image)
+        errors += (network.limited(outputs) - batch.labels).abs().sum(dim=0)
+    n = len(examples.validation)
+    named = zip(network.outputs, (errors / n).tolist(), strict=True)
+    return {"validation": loss / n, **{f"{name}_error": value for name, value in named}}
+
+
+def _told(epochs: list[dict[str, float]], settings: TrainSettings, speed: float) -> str:
+    last = epochs[-1]
+    text = f"epoch {len(epochs):3}/{settings.epochs}  training loss {last['training']:.4f}"
+    if "validation" in last:
+        text += (
+            f"  validation {last['validation']:.4f}  off by: steering {last['steering_error']:.4f}"
+            f"  throttle {last['throttle_error']:.3f}  brake {last['brake_error']:.3f}"
+        )
+    return f"{text}  {speed:.0f} images/s{'  best' if _best(epochs) == len(epochs) else ''}"
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values; the file is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    replace(part, path)
+
+
+def _write(
+    folder: PolicyFolder, network: PilotNet, batches: Batches, examples: Examples, record: dict[str, Any]
+) -> None:
+    """Write all that a policy is; the record last, since it says that the training is finished."""
+    cpu = torch.device("cpu")
+    _save(network.state_dict(), folder.weights_file)
+    provenance = {name: value for name, value in record.items() if name != "epochs"}
+    provenance["validation"] = record["epochs"][record["best_epoch"] - 1]
+    write_onnx(network, batches.preprocessing, provenance, folder.onnx_file)
+    policy = OnnxPolicy(folder.onnx_file)  # refuses what could not be driven with
+    rows = examples.validation if len(examples.validation) else examples.training
+    outputs, difference = [], 0.0
+    network.eval()
+    for batch in batches.unchanged(rows, cpu):
+        outputs.append(policy.run(batch.image.numpy(), batch.speed.numpy()[:, 0]))
+        with torch.no_grad():
+            expected = network(batch.image, batch.speed if batches.preprocessing.speed else None).numpy()
+        difference = max(difference, float(np.abs(outputs[-1] - expected).max()))
+    record["onnx_difference"] = difference
+    split = "validation" if len(examples.validation) else "training (nothing is held out)"
+    draw_losses(record["epochs"], record["best_epoch"], folder.losses_file)
+    draw_predictions(network.outputs, examples.labels[rows], np.concatenate(outputs), split, folder.predictions_file)
+    write_atomically(folder.record_file, json.dumps(record, indent=2) + "\n")
+    folder.checkpoint_file.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""Picture → network input: the only definition, which travels with the policy.
+
+Training builds its frames with it, the policy's file carries it, and whatever drives or evaluates reads it from there.
+"""
+
+import json
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from acpilot.errors import AcpilotError
+from acpilot.policy.policy import Command
+
+FORMAT = 1
+"""Version of the description that this program writes, and the newest that it reads."""
+LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
+"""What a policy can put out, and its range."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What a policy looks at, and what its numbers mean."""
+
+    crop: tuple[float, float, float, float] = (0.0, 0.4, 1.0, 0.45)
+    """The band that is looked at: left, top, width, height as shares of the picture.
+
+    The default is the road from a little above the horizon down to the bonnet or the dashboard."""
+    size: tuple[int, int] = (200, 66)
+    """Width and height of the network's pictures, pixels."""
+    colours: Literal["RGB", "BGR"] = "RGB"
+    """Order of the colours in the network's pictures."""
+    scale: float = 1 / 127.5
+    offset: float = -1.0
+    """The network's first step makes value · scale + offset of each uint8 value."""
+    speed: bool = True
+    """Whether the speed is an input: km/h, negative when it is not known."""
+    past_frames: int = 0
+    """How many earlier pictures are looked at as well."""
+    spacing: int = 1
+    """So many decisions lie between the pictures looked at."""
+    outputs: tuple[str, ...] = tuple(LIMITS)
+    """Order of the outputs."""
+    rate: float = 10.0
+    """Decisions a second."""
+
+    def __post_init__(self) -> None:
+        left, top, width, height = self.crop
+        inside = min(self.crop) >= 0 and left + width <= 1 + 1e-6 and top + height <= 1 + 1e-6
+        if not (inside and width > 0 and height > 0):
+            raise AcpilotError(
+                f"the crop {self.crop} reaches outside the picture: left, top, width, height are shares of it, 0 to 1"
+            )
+        whole = min(self.size) > 0 and 0 <= self.past_frames <= 16 and 1 <= self.spacing <= 600
+        numbers = all(map(math.isfinite, (self.scale, self.offset, self.rate))) and self.rate > 0
+        known = sorted(self.outputs) == sorted(LIMITS) and self.colours in ("RGB", "BGR")
+        if not (whole and numbers and known):
+            raise AcpilotError(f"no policy can have this preprocessing: {self}")
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Of one network input: height, width, channels; 3 channels a picture, the newest first."""
+        return self.size[1], self.size[0], 3 * (1 + self.past_frames)
+
+    def band(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The part of a picture of that size that is looked at: left, top, width, height, pixels."""
+        left, top = round(self.crop[0] * width), round(self.crop[1] * height)
+        right = round((self.crop[0] + self.crop[2]) * width)
+        bottom = round((self.crop[1] + self.crop[3]) * height)
+        left, top = min(left, width - 1), min(top, height - 1)
+        return left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top)
+
+    def prepare(self, band: np.ndarray) -> np.ndarray:
+        """A band, uint8 (h, w, 3), RGB, as the network sees it: uint8 (66, 200, 3).
+
+        Every pixel is the mean of the area that it covers: no shimmer from skipped pixels.
+        """
+        resized = Image.fromarray(np.ascontiguousarray(band)).resize(self.size, Image.Resampling.BOX)
+        return np.ascontiguousarray(np.asarray(resized)[..., :: 1 if self.colours == "RGB" else -1])
+
+    def command(self, outputs: Sequence[float]) -> Command:
+        """The network's outputs, in its own order, as a command within its range."""
+        named = {
+            name: min(high, max(low, float(value)))
+            for (name, value) in zip(self.outputs, outputs, strict=True)
+            for low, high in [LIMITS[name]]
+        }
+        return Command(**named)
+
+    def to_json(self) -> str:
+        """As text, to be stored in a policy's file."""
+        return json.dumps({"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Preprocessing":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            AcpilotError: the text is something else, or of a newer version.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            number = raw.pop("format")
+            if not isinstance(number, int) or number > FORMAT:
+                raise AcpilotError(f"its preprocessing has format {number}, this acpilot reads up to {FORMAT}")
+            for name in ("crop", "size", "outputs"):
+                raw[name] = tuple(raw[name])
+            return cls(**raw)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise AcpilotError("its preprocessing is damaged") from None
+
+
+class Memory:
+    """The pictures that a driving policy still needs."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        self._spacing = preprocessing.spacing
+        self._kept: deque[np.ndarray] = deque(maxlen=preprocessing.past_frames * preprocessing.spacing + 1)
+
+    def add(self, picture: np.ndarray) -> np.ndarray:
+        """Take in the newest picture, uint8 (66, 200, 3), and return the network's input, uint8 (66, 200, channels).
+
+        The earliest picture stands for those before it.
+        """
+        if not self._kept:
+            self._kept.extend([picture] * (self._kept.maxlen or 1))
+        self._kept.append(picture)
+        return np.concatenate([*self._kept][:: -self._spacing], axis=2)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._kept.clear()
