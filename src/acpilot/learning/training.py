@@ -1,6 +1,7 @@
 """Dataset → policy: the training, top to bottom."""
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import numpy as np
 
 from acpilot.dataset.dataset import Dataset
 from acpilot.errors import AcpilotError
-from acpilot.files import replace, write_atomically
+from acpilot.files import write_atomically
 from acpilot.policy.folder import PolicyFolder
 from acpilot.progress import Progress, Show
 from acpilot.session import environment, settings_record
@@ -255,13 +256,10 @@ def _told(epochs: list[dict[str, float]], settings: TrainSettings, speed: float)
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values; the file is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    replace(part, path)
+    """Write tensors and plain values; through memory, since PyTorch has words of its own for a full disk."""
+    raw = io.BytesIO()
+    torch.save(state, raw)
+    write_atomically(path, raw.getvalue())
 
 
 def _write(
