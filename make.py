@@ -136,12 +136,19 @@ def test_lerobot() -> None:
 
 
 def lock() -> None:
-    """Write requirements.txt anew from pyproject.toml."""
+    """Write requirements.txt anew from pyproject.toml, without the gigabytes that torch needs for NVIDIA cards.
+
+    Whoever trains on one has them from "pip install torch".
+    """
     run(PYTHON, "-m", "pip", "install", "-qq", "uv")
-    run(
+    command: list[str | Path] = [
         VENV / PYTHON.parent / "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--extra", "all",
-        "--group", "test", "--no-header", "--quiet", "--upgrade", "pyproject.toml", "-o", LOCK,
-    )  # fmt: skip
+        "--group", "test", "--no-header", "--quiet", "--upgrade", "pyproject.toml",
+    ]  # fmt: skip
+    all_of_them = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    names = [line.split("==")[0] for line in all_of_them.splitlines() if "==" in line and not line.startswith(" ")]
+    without = [name for name in names if name.startswith(("nvidia-", "cuda-", "triton"))]
+    run(*command, *(word for name in without for word in ("--no-emit-package", name)), "-o", LOCK)
 
 
 def main() -> None:

@@ -77,10 +77,11 @@ def test_help_needs_nothing_heavy() -> None:
         "import sys; from acpilot.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun', 'ray')\n"
+        "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun', 'ray', 'torch',"
+        " 'onnxruntime')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
-    for command in ("record", "convert", "report", "practice", "evaluate", "demo"):
+    for command in ("record", "convert", "train", "report", "practice", "evaluate", "demo"):
         assert command in result.stdout

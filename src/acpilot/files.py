@@ -13,12 +13,12 @@ from acpilot.errors import AcpilotError
 _REPLACE_TRIES = 10 if sys.platform == "win32" else 1
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a crash leaves either the old content or the new one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a crash leaves either the old content or the new one; text as UTF-8, lines as they are."""
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         replace(part, path)

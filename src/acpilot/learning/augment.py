@@ -18,7 +18,6 @@ _SHADOW = (0.45, 0.85)  # brightness in it
 _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
 _NOISE = 12  # grey levels, at most
 _NOISE_BANK = 1 << 21
-_ONE = 128  # of a brightness as an integer: the brightest still fits in 16 bits
 
 
 class Augmentation:
@@ -122,28 +121,27 @@ class Augmentation:
     def _relit(self, pictures: np.ndarray) -> np.ndarray:
         """Brighter or darker as a whole, and some of them in the shadow on one side of a line."""
         random, n = self._random, len(pictures)
-        light = np.ones((n, 1, 1), np.float32)
-        if self._settings.brightness:
-            light = random.uniform(*_BRIGHTNESS, (n, 1, 1)).astype(np.float32)
-        factor = np.broadcast_to(light, (n, *self._across.shape)).copy()
-        if self._settings.shadow:
-            for i in np.flatnonzero(random.random(n) < _SHADOWED):
+        bright = random.uniform(*_BRIGHTNESS, n) if self._settings.brightness else np.ones(n)
+        shadowed = random.random(n) < _SHADOWED if self._settings.shadow else np.zeros(n, bool)
+        for picture, brightness, has_shadow in zip(pictures, bright, shadowed, strict=True):
+            picture[:] = _lit(picture, brightness)
+            if has_shadow:
                 angle, place = random.uniform(0, 2 * math.pi), random.uniform(-0.7, 0.7)
-                factor[i][math.cos(angle) * self._across + math.sin(angle) * self._down > place] *= random.uniform(
-                    *_SHADOW
-                )
-        # Rows of pixels as plain rows of numbers: several times as quick as by colours.
-        channels = pictures.shape[3]
-        lit = pictures.reshape(*factor.shape[:2], -1) * np.repeat((factor * _ONE).astype(np.uint16), channels, axis=2)
-        lit >>= _ONE.bit_length() - 1
-        np.minimum(lit, 255, out=lit)
-        dimmed: np.ndarray = lit.astype(np.uint8).reshape(pictures.shape)
-        return dimmed
+                inside = math.cos(angle) * self._across + math.sin(angle) * self._down > place
+                np.copyto(picture, _lit(picture, random.uniform(*_SHADOW)), where=inside[..., None])
+        return pictures
 
     def _noisy(self, picture: np.ndarray) -> np.ndarray:
         start = self._random.integers(0, len(self._noise) - picture.size)
         noise = self._noise[start : start + picture.size].reshape(picture.shape)
-        return np.clip(picture + noise, 0, 255).astype(np.uint8)
+        noisy: np.ndarray = np.clip(picture + noise, 0, 255).astype(np.uint8)
+        return noisy
+
+
+def _lit(picture: np.ndarray, brightness: float) -> np.ndarray:
+    """A picture, uint8, brighter or darker; the table look-up of bytes is several times as quick as NumPy's."""
+    table = np.minimum(np.arange(256) * brightness, 255).astype(np.uint8).tobytes()
+    return np.frombuffer(picture.tobytes().translate(table), np.uint8).reshape(picture.shape)
 
 
 def _blurred(pictures: np.ndarray) -> np.ndarray:

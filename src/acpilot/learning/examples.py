@@ -47,6 +47,8 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     """
     table, sessions = dataset.table(), dataset.record["sessions"]
     _refuse_bad_numbers(dataset, table)
+    if strange := set(table["session"].tolist()) - set(sessions):
+        raise AcpilotError(f"{dataset.record_file} does not know the sessions {', '.join(strange)}: combine them again")
     fps = np.array([float(sessions[name]["fps"]) for name in table["session"]])
     runs = find_runs(table, sessions, fps, ("session", "split")) if len(fps) else []
     preprocessing = Preprocessing(

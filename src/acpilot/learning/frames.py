@@ -76,14 +76,16 @@ def network_frames(
     part = file.with_name(file.name + ".part")
     try:
         dataset.cache_folder.mkdir(exist_ok=True)
-        made = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-        views = _each(lambda path: look_at(preprocessing, open_picture(path)), paths, progress)
-        for number, view in enumerate(views):
-            made[number] = view
-        made.flush()
-        del made
+        with part.open("wb") as out:  # not through a memory map: on a full disk that ends the process
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
+            for view in _each(lambda path: look_at(preprocessing, open_picture(path)), paths, progress):
+                out.write(view.tobytes())
+            out.flush()
+            os.fsync(out.fileno())
         replace(part, file)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise AcpilotError(
             f"cannot write {file}: {error.strerror or error}; it needs {np.prod(shape) >> 20} MB, free some space"
         ) from None

@@ -41,6 +41,12 @@ class PilotNet(nn.Module):
             nn.ReLU(), nn.Linear(50, 10),
             nn.ReLU(), nn.Linear(10, len(preprocessing.outputs)),
         )  # fmt: skip
+        for value in self.parameters():
+            # PyTorch's own first weights are so small that nine layers let hardly anything through.
+            if value.dim() > 1:
+                nn.init.kaiming_uniform_(value, nonlinearity="relu")
+            else:
+                nn.init.zeros_(value)
         limits = torch.tensor([LIMITS[name] for name in preprocessing.outputs])
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())

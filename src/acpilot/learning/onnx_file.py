@@ -1,5 +1,6 @@
 """A network → an ONNX file that is all that is needed to drive."""
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import onnx
 import torch
 
-from acpilot.files import replace
+from acpilot.files import write_atomically
 from acpilot.learning.network import PilotNet
 from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, PROVENANCE, SPEED
 from acpilot.policy.preprocessing import Preprocessing
@@ -27,17 +28,21 @@ def write_onnx(network: PilotNet, preprocessing: Preprocessing, provenance: dict
     """
     image = torch.zeros(1, *preprocessing.input_shape, dtype=torch.uint8)
     inputs = {IMAGE: image, SPEED: torch.zeros(1, 1)} if preprocessing.speed else {IMAGE: image}
-    part = path.with_name(path.name + ".part")
+    raw = io.BytesIO()
     with warnings.catch_warnings():
         # The newer exporter needs one package more and twenty times as long for the same graph.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            network.eval(), tuple(inputs.values()), part, dynamo=False, opset_version=_OPSET,
-            input_names=list(inputs), output_names=[COMMAND],
+            network.eval(),
+            tuple(inputs.values()),
+            raw,  # type: ignore[arg-type] # its hint lacks streams
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=list(inputs),
+            output_names=[COMMAND],
             dynamic_axes={name: {0: "n"} for name in (*inputs, COMMAND)},
-        )  # fmt: skip
-    model = onnx.load(part)
+        )
+    model = onnx.load_model_from_string(raw.getvalue())
     onnx.helper.set_model_props(model, {PREPROCESSING: preprocessing.to_json(), PROVENANCE: json.dumps(provenance)})
     onnx.checker.check_model(model)
-    part.write_bytes(model.SerializeToString())
-    replace(part, path)
+    write_atomically(path, model.SerializeToString())

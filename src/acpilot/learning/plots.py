@@ -1,5 +1,6 @@
 """Figures of a training, as PNG files."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from acpilot.dataset.plots import BLUE, GRAY, GREEN, ORANGE, RED, SPLITS, STYLE
-from acpilot.files import replace
+from acpilot.files import write_atomically
 
 _COLOURS = {"steering": ORANGE, "throttle": GREEN, "brake": RED}
 _STRETCH = 600
@@ -75,6 +76,6 @@ def draw_predictions(names: Sequence[str], labels: np.ndarray, outputs: np.ndarr
 
 
 def _save(figure: Figure, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
-    replace(part, path)
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=110, metadata={"Software": None})
+    write_atomically(path, raw.getvalue())

@@ -1,12 +1,13 @@
 """A picture of what a network sees: the game's pictures with its band marked, what it gets of them, and learns from."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from acpilot.dataset.dataset import Dataset
-from acpilot.files import replace
+from acpilot.files import write_atomically
 from acpilot.learning.batches import Batches
 from acpilot.learning.examples import Examples
 from acpilot.learning.frames import open_picture
@@ -56,9 +57,9 @@ def draw_sight(dataset: Dataset, examples: Examples, batches: Batches, seed: int
             draw.text((x, y + 2), text, _WHITE, font)
             sheet.paste(tile, (x, y + _HEAD))
             x += width + _GAP
-    part = path.with_name(path.name + ".part")
-    sheet.save(part, "PNG")
-    replace(part, path)
+    raw = io.BytesIO()
+    sheet.save(raw, "PNG")
+    write_atomically(path, raw.getvalue())
 
 
 def _enlarged(picture: np.ndarray, colours: str) -> Image.Image:

@@ -1,6 +1,7 @@
 """Dataset → policy: the training, top to bottom."""
 
 import hashlib
+import io
 import json
 import math
 import os
@@ -14,21 +15,19 @@ import numpy as np
 
 from acpilot.dataset.dataset import Dataset
 from acpilot.errors import AcpilotError
-from acpilot.files import replace, write_atomically
+from acpilot.files import write_atomically
 from acpilot.policy.folder import PolicyFolder
-from acpilot.policy.preprocessing import Preprocessing
 from acpilot.progress import Progress, Show
 from acpilot.session import environment, settings_record
 from acpilot.settings import TrainSettings
 
 try:
     import torch
-    from torch import Tensor
-    from torch.nn.functional import huber_loss
 
-    from acpilot.learning.batches import Batch, Batches
+    from acpilot.learning.batches import Batches
     from acpilot.learning.examples import Examples, read_examples
     from acpilot.learning.frames import network_frames, open_picture
+    from acpilot.learning.learner import Learner
     from acpilot.learning.network import PilotNet
     from acpilot.learning.onnx_file import write_onnx
     from acpilot.learning.plots import draw_losses, draw_predictions
@@ -45,9 +44,6 @@ _VERSION = 1
 """Counts changes to what a training makes of the same dataset and settings."""
 _OF_THE_MACHINE = {"out", "device", "threads"}
 """Settings that do not say what is learnt."""
-_LEAST_DEVIATION = 0.02
-"""Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
-_WEIGHT_DECAY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -95,15 +91,11 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     torch.manual_seed(settings.seed)
     first_picture = open_picture(dataset.image(examples.names[0]))
     batches = Batches(examples, frames, preprocessing, settings, first_picture.shape[1] / first_picture.shape[0])
-    network = new_network(preprocessing, examples.labels[examples.training], device)
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=_WEIGHT_DECAY)
-    weights = torch.tensor([1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs])
-    weights = weights.to(device)
+    learner = Learner(preprocessing, examples.labels[examples.training], settings.pedals_weight, device)
     epochs: list[dict[str, float]] = []
-    best = _copied(network)
+    best = learner.weights()
     if resumed:
-        network.load_state_dict(resumed["network"])
-        optimizer.load_state_dict(resumed["optimizer"])
+        learner.go_on(resumed)
         epochs, best = resumed["epochs"], resumed["best"]
         tell(f"goes on after epoch {len(epochs)}")
 
@@ -111,66 +103,36 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     try:
         folder.folder.mkdir(parents=True, exist_ok=True)
         draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
-        while not _is_over(epochs, settings, examples):
+        while not _is_over(epochs, settings):
             start, total = time.perf_counter(), 0.0
-            network.train()
             for number, batch in enumerate(batches.training(len(epochs), device)):
                 step = len(epochs) * batches.per_epoch + number
-                progress(step, steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-                with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-                    outputs = network.standardized(batch.image, batch.speed)
-                loss = _loss(network, outputs, batch, weights)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                total += float(loss.detach()) * len(batch.image)
+                falling = 0.5 * (1 + math.cos(math.pi * step / steps))
+                total += learner.step(batch, settings.learning_rate * falling) * len(batch.image)
+                progress(step + 1, steps)
             speed = len(examples.training) / (time.perf_counter() - start)
-            epochs.append(
-                {"training": total / len(examples.training), **_validated(network, batches, examples, weights, device)}
-            )
+            entry = {"training": total / len(examples.training)}
+            if len(examples.validation):
+                entry["validation"], errors = learner.measure(batches.unchanged(examples.validation, device))
+                entry |= {f"{name}_error": error for name, error in errors.items()}
+            epochs.append(entry)
             if _best(epochs) == len(epochs):
-                best = _copied(network)
-            state = {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "epochs": epochs,
-                "best": best,
-            }
-            _save({**state, "made_of": json.dumps(made_of), "threads": threads}, folder.checkpoint_file)
+                best = learner.weights()
+            state = {"made_of": json.dumps(made_of), "threads": threads, "epochs": epochs, "best": best}
+            _save(learner.state() | state, folder.checkpoint_file)
             tell(_told(epochs, settings, speed))
 
-        network.cpu().load_state_dict(best)
-        record = {
-            "format": FORMAT,
-            **made_of,
-            **_origin(dataset, examples),
-            "device": device.type,
-            "threads": threads,
-            "best_epoch": _best(epochs),
-            "epochs": epochs,
-        }
+        network = learner.network.cpu()
+        network.load_state_dict(best)
+        record = {**made_of, **_origin(dataset, examples), "device": device.type, "threads": threads}
+        record |= {"best_epoch": _best(epochs), "epochs": epochs}
         _write(folder, network, batches, examples, record)
     except OSError as error:
         raise AcpilotError(
-            f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command again"
+            f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command "
+            "again"
         ) from None
     return Training(folder, record, done_before=False)
-
-
-def new_network(preprocessing: Preprocessing, labels: np.ndarray, device: torch.device) -> PilotNet:
-    """An untrained network for labels like these, float32 (n, 3)."""
-    network = PilotNet(preprocessing)
-    network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
-    network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
-    network.to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # PyTorch's own hint lacks it
-    return network
-
-
-def _copied(network: PilotNet) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
 def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
@@ -198,6 +160,7 @@ def _made_of(dataset: Dataset, settings: TrainSettings, images: str) -> dict[str
     digest = hashlib.sha256(dataset.record_file.read_bytes() + dataset.table_file.read_bytes())
     chosen = {name: value for name, value in settings_record(settings).items() if name not in _OF_THE_MACHINE}
     made_of = {
+        "format": FORMAT,
         "version": _VERSION,
         "settings": chosen,
         "dataset_sha256": digest.hexdigest(),
@@ -259,6 +222,7 @@ def _refuse_another(folder: PolicyFolder, there: dict[str, Any], made_of: dict[s
     if differing:
         name = differing[0]
         told = {
+            "format": "made by another version of acpilot",
             "version": "made by another version of acpilot",
             "dataset_sha256": "trained on another dataset, or on this one before it changed",
             "images_sha256": "trained on other images",
@@ -268,8 +232,8 @@ def _refuse_another(folder: PolicyFolder, there: dict[str, Any], made_of: dict[s
         )
 
 
-def _is_over(epochs: list[dict[str, float]], settings: TrainSettings, examples: Examples) -> bool:
-    waited = len(epochs) - _best(epochs) if len(examples.validation) else 0
+def _is_over(epochs: list[dict[str, float]], settings: TrainSettings) -> bool:
+    waited = len(epochs) - _best(epochs)
     return len(epochs) >= settings.epochs or waited >= settings.patience
 
 
@@ -278,30 +242,6 @@ def _best(epochs: list[dict[str, float]]) -> int:
     if not epochs or "validation" not in epochs[-1]:
         return len(epochs)
     return 1 + min(range(len(epochs)), key=lambda i: epochs[i]["validation"])
-
-
-def _loss(network: PilotNet, outputs: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-    """Huber's loss of the standardised outputs: large errors, as at the edge of a pedal's use, count linearly."""
-    wanted = (batch.labels - network.mean) / network.deviation
-    return (huber_loss(outputs.float(), wanted, reduction="none") * weights).mean(dim=0).sum()
-
-
-@torch.no_grad()
-def _validated(
-    network: PilotNet, batches: Batches, examples: Examples, weights: Tensor, device: torch.device
-) -> dict[str, float]:
-    """The loss on what is held out, and the mean error of each output in its own units."""
-    if not len(examples.validation):
-        return {}
-    network.eval()
-    loss, errors = 0.0, torch.zeros(len(weights), device=device)
-    for batch in batches.unchanged(examples.validation, device):
-        outputs = network.standardized(batch.image, batch.speed)
-        loss += float(_loss(network, outputs, batch, weights)) * len(batch.image)
-        errors += (network.limited(outputs) - batch.labels).abs().sum(dim=0)
-    n = len(examples.validation)
-    named = zip(network.outputs, (errors / n).tolist(), strict=True)
-    return {"validation": loss / n, **{f"{name}_error": value for name, value in named}}
 
 
 def _told(epochs: list[dict[str, float]], settings: TrainSettings, speed: float) -> str:
@@ -316,13 +256,10 @@ def _told(epochs: list[dict[str, float]], settings: TrainSettings, speed: float)
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values; the file is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    replace(part, path)
+    """Write tensors and plain values; through memory, since PyTorch has words of its own for a full disk."""
+    raw = io.BytesIO()
+    torch.save(state, raw)
+    write_atomically(path, raw.getvalue())
 
 
 def _write(
@@ -337,7 +274,6 @@ def _write(
     policy = OnnxPolicy(folder.onnx_file)  # refuses what could not be driven with
     rows = examples.validation if len(examples.validation) else examples.training
     outputs, difference = [], 0.0
-    network.eval()
     for batch in batches.unchanged(rows, cpu):
         outputs.append(policy.run(batch.image.numpy(), batch.speed.numpy()[:, 0]))
         with torch.no_grad():

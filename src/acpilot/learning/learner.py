@@ -1,0 +1,83 @@
+"""A network that learns: one step for each batch."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from acpilot.learning.batches import Batch
+from acpilot.learning.network import PilotNet
+from acpilot.policy.preprocessing import Preprocessing
+
+_LEAST_DEVIATION = 0.02
+"""Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
+_WEIGHT_DECAY = 1e-4
+
+
+class Learner:
+    """A network, its optimizer and its loss, on the device that computes."""
+
+    def __init__(
+        self, preprocessing: Preprocessing, labels: np.ndarray, pedals_weight: float, device: torch.device
+    ) -> None:
+        """Begin with weights that PyTorch's seed decides.
+
+        Args:
+            preprocessing: of the network's inputs; the order of its outputs.
+            labels: float32 (n, 3), of all that is learnt from.
+            pedals_weight: of throttle and brake in the loss, where steering has 1.
+            device: that computes.
+        """
+        self.network = PilotNet(preprocessing)
+        self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
+        self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+        self.network.to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # PyTorch's hint lacks it
+        self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
+        weights = [1.0 if name == "steering" else pedals_weight for name in preprocessing.outputs]
+        self._weights = torch.tensor(weights, device=device)
+        self._device = device
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """Learn from a batch, at this learning rate; the loss before."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._device.type == "cuda"):
+            outputs = self.network.standardized(batch.image, batch.speed)
+        loss = self._loss(outputs, batch)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def measure(self, batches: Iterable[Batch]) -> tuple[float, dict[str, float]]:
+        """The loss on batches, and the mean error of each output in its own units."""
+        count, loss, errors = 0, 0.0, torch.zeros(len(self.network.outputs), device=self._device)
+        for batch in batches:
+            outputs = self.network.standardized(batch.image, batch.speed)
+            loss += float(self._loss(outputs, batch)) * len(batch.image)
+            errors += (self.network.limited(outputs) - batch.labels).abs().sum(dim=0)
+            count += len(batch.image)
+        return loss / count, dict(zip(self.network.outputs, (errors / count).tolist(), strict=True))
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the network's state."""
+        return {name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()}
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on."""
+        return {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take up the state of an earlier learner."""
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def _loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Huber's loss of standardised outputs: large errors, as at the edge of a pedal's use, count linearly."""
+        wanted = (batch.labels - self.network.mean) / self.network.deviation
+        return (huber_loss(outputs.float(), wanted, reduction="none") * self._weights).mean(dim=0).sum()

@@ -1,0 +1,124 @@
+"""Policies in files: the preprocessing that travels with them, and files that cannot drive."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acpilot.errors import AcpilotError
+from acpilot.policy.load import load
+from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, SPEED
+from acpilot.policy.preprocessing import Memory, Preprocessing
+
+SIDES = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda sides: abs(sides[0] - sides[1]) > 0.01).map(sorted)
+
+
+@st.composite
+def preprocessings(draw: st.DrawFn) -> Preprocessing:
+    (left, right), (top, bottom) = draw(SIDES), draw(SIDES)
+    return Preprocessing(
+        crop=(left, top, right - left, bottom - top),
+        size=(draw(st.integers(1, 300)), draw(st.integers(1, 100))),
+        colours=draw(st.sampled_from(["RGB", "BGR"])),
+        speed=draw(st.booleans()),
+        past_frames=draw(st.integers(0, 4)),
+        spacing=draw(st.integers(1, 5)),
+        outputs=tuple(draw(st.permutations(["steering", "throttle", "brake"]))),
+        rate=draw(st.floats(0.1, 240)),
+    )
+
+
+@given(preprocessings())
+def test_it_comes_back_from_its_file_as_it_was(preprocessing: Preprocessing) -> None:
+    assert Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+
+
+@given(preprocessings(), st.integers(1, 4000), st.integers(1, 3000))
+def test_the_band_lies_within_the_picture(preprocessing: Preprocessing, width: int, height: int) -> None:
+    left, top, wide, high = preprocessing.band(width, height)
+    assert 0 <= left < left + wide <= width
+    assert 0 <= top < top + high <= height
+
+
+@given(st.text() | st.sampled_from(['{"format": 1, "crop": [0, 0, 1]}', "[]", '{"format": 1, "scale": "1"}', "null"]))
+def test_another_text_is_refused(text: str) -> None:
+    with pytest.raises(AcpilotError, match="preprocessing"):
+        Preprocessing.from_json(text)
+
+
+def test_a_pixel_is_the_mean_of_its_area_in_the_order_of_colours_asked_for() -> None:
+    stripes = np.zeros((132, 800, 3), np.uint8)
+    stripes[:, ::4] = (200, 100, 40)
+    assert Preprocessing().prepare(stripes).reshape(-1, 3).tolist() == [[50, 25, 10]] * (66 * 200)
+    assert (Preprocessing(colours="BGR").prepare(stripes) == (10, 25, 50)).all()
+
+
+def test_commands_are_named_by_the_order_of_outputs_and_kept_in_range() -> None:
+    command = Preprocessing(outputs=("brake", "steering", "throttle")).command([-0.2, -1.5, 0.4])
+    assert command == (-1.0, 0.4, 0.0)
+
+
+def test_earlier_pictures_are_so_many_decisions_apart() -> None:
+    memory = Memory(Preprocessing(past_frames=2, spacing=3))
+    for number in range(8):
+        seen = memory.add(np.full((66, 200, 3), number, np.uint8))
+        assert seen[0, 0, ::3].tolist() == [number, max(0, number - 3), max(0, number - 6)]
+
+
+def write_model(path: Path, *, height: int = 66, metadata: str | None = None) -> Path:
+    """A file whose network adds up all pixels."""
+    image = onnx.helper.make_tensor_value_info(IMAGE, onnx.TensorProto.UINT8, ["n", height, 200, 3])
+    speed = onnx.helper.make_tensor_value_info(SPEED, onnx.TensorProto.FLOAT, ["n", 1])
+    command = onnx.helper.make_tensor_value_info(COMMAND, onnx.TensorProto.FLOAT, ["n", 3])
+    nodes = [
+        onnx.helper.make_node("Cast", [IMAGE], ["pixels"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2], keepdims=0),
+        onnx.helper.make_node("Add", ["mean", SPEED], [COMMAND]),
+    ]
+    graph = onnx.helper.make_graph(nodes, "other", [image, speed], [command])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    if metadata is not None:
+        onnx.helper.set_model_props(model, {PREPROCESSING: metadata})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def _text(path: Path) -> Path:
+    path.write_text("this is no network\n")
+    return path
+
+
+def _cut_short(path: Path) -> Path:
+    write_model(path, metadata=Preprocessing().to_json())
+    path.write_bytes(path.read_bytes()[:-150])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (_text, "is damaged or no ONNX file"),
+        (_cut_short, "is damaged or no ONNX file"),
+        (write_model, "does not say how pictures are prepared for it"),
+        (lambda path: write_model(path, metadata="{}"), "its preprocessing is damaged"),
+        (lambda path: write_model(path, metadata='{"format": 2}'), "has format 2, this acpilot reads up to 1"),
+        (lambda path: write_model(path, height=64, metadata=Preprocessing().to_json()), "a network of another shape"),
+        (lambda path: path, "there is no policy at"),
+        (lambda path: _text(path.with_suffix(".pkl")), "is no policy that acpilot knows: it reads .onnx"),
+    ],
+)
+def test_a_file_that_cannot_drive(tmp_path: Path, write: Callable[[Path], Path], message: str) -> None:
+    with pytest.raises(AcpilotError, match=message) as fault:
+        load(write(tmp_path / "model.onnx"))
+    assert "\n" not in str(fault.value)
+
+
+def test_any_network_with_a_preprocessing_drives(tmp_path: Path) -> None:
+    policy = load(write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json()))
+    left, top, width, height = policy.band(1280, 720)
+    assert (left, top, width, height) == (0, 288, 1280, 324)
+    assert policy.drive(np.zeros((height, width, 3), np.uint8), 0.25) == (0.25, 0.25, 0.25)

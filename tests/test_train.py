@@ -1,0 +1,230 @@
+"""Training: a policy learns what pictures tell, goes on after a kill, and refuses what cannot be learnt from."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from acpilot.dataset.dataset import COLUMNS, Dataset
+from acpilot.errors import AcpilotError
+from acpilot.learning.network import PilotNet
+from acpilot.learning.training import train as learn
+from acpilot.policy.folder import PolicyFolder
+from acpilot.policy.load import load
+from acpilot.policy.onnx import OnnxPolicy
+from acpilot.settings import TrainSettings
+from conftest import acpilot, running, wait_for
+from test_convert import one_line
+
+ROWS, WIDTH, HEIGHT = 192, 160, 90
+LEARNING = ("--epochs", "8", "--batch", "8", "--no-mirror", "--shift", "0", "--rotation", "0", "--no-brightness",
+            "--no-shadow", "--no-blur", "--no-noise", "--threads", "1", "--device", "cpu")  # fmt: skip
+
+
+def road(steering: float) -> np.ndarray:
+    """A picture whose bright bar stands where the car has to steer to."""
+    picture = np.full((HEIGHT, WIDTH, 3), (60, 90, 60), np.uint8)
+    middle = round(WIDTH / 2 * (1 + 0.8 * steering))
+    picture[30:80, max(0, middle - 6) : middle + 6] = 235
+    return picture
+
+
+def write_dataset(folder: Path) -> Dataset:
+    """A dataset of three laps in which the driver steers towards the bar and goes full throttle when it is ahead."""
+    dataset = Dataset(folder)
+    (folder / "images" / "drive").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    rows = []
+    for i, steering in enumerate(random.uniform(-1, 1, ROWS).round(3)):
+        name = f"images/drive/frame_{i:06d}.jpg"
+        Image.fromarray(road(steering)).save(folder / name, quality=95)
+        values = (name, steering, float(abs(steering) < 0.4), 0.0, 80 + i % 7, 3, "drive", i, i / 10, 0.0, i // 64)
+        rows.append([*values, "validation" if i >= 160 else "train", 1.0])
+    write_rows(dataset, rows)
+    entry = {"fps": 10.0, "car": "car", "track": "track", "error_bound_ms": 1.0, "conversion": {"fps": None}}
+    dataset.record["sessions"]["drive"] = entry
+    dataset.record_file.write_text(json.dumps(dataset.record))
+    return dataset
+
+
+def write_rows(dataset: Dataset, rows: list[list[object]]) -> None:
+    with dataset.table_file.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+
+
+def read_rows(dataset: Dataset) -> list[list[object]]:
+    with dataset.table_file.open(encoding="utf-8", newline="") as file:
+        return [list(row) for row in csv.reader(file)][1:]
+
+
+def train(dataset: Path, out: Path, *flags: str) -> tuple[int, str]:
+    return acpilot("train", str(dataset), "--out", str(out), *flags, folder=out.parent)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("learning") / "dataset").folder
+
+
+@pytest.fixture(scope="module")
+def trained(made: Path) -> PolicyFolder:
+    code, output = train(made, made.parent / "best_save", *LEARNING)
+    assert code == 0, output
+    return PolicyFolder(made.parent / "best_save")
+
+
+@pytest.fixture
+def dataset(made: Path, tmp_path: Path) -> Dataset:
+    return Dataset.open(Path(shutil.copytree(made, tmp_path / "dataset")))
+
+
+def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder) -> None:
+    record = json.loads(trained.record_file.read_text())
+    assert record["epochs"][record["best_epoch"] - 1]["steering_error"] < 0.12
+    assert {"losses.png", "predictions.png", "what_it_sees.png"} <= {path.name for path in trained.folder.iterdir()}
+    policy = load(trained.folder)
+    assert (policy.rate, policy.needs_speed) == (10.0, True)
+    for wanted in (-0.8, -0.3, 0.3, 0.8):
+        picture = np.repeat(np.repeat(road(wanted), 4, axis=0), 4, axis=1)  # of another size than those learnt from
+        left, top, width, height = policy.band(picture.shape[1], picture.shape[0])
+        for speed in (80.0, -1.0):  # known or not
+            command = policy.drive(picture[top : top + height, left : left + width], speed)
+            assert command.steering == pytest.approx(wanted, abs=0.25)
+            assert (command.throttle > 0.5) == (abs(wanted) < 0.4)
+            assert command.brake == pytest.approx(0, abs=0.05)
+
+
+def test_pytorch_and_onnx_agree(trained: PolicyFolder, made: Path) -> None:
+    policy = OnnxPolicy(trained.onnx_file)
+    network = PilotNet(policy.preprocessing)
+    network.load_state_dict(torch.load(trained.weights_file, weights_only=True))
+    frames = np.load(next(Dataset.open(made).cache_folder.glob("*.npy")))
+    speeds = np.linspace(-1, 200, len(frames))
+    with torch.no_grad():
+        expected = network(torch.from_numpy(frames), torch.from_numpy(speeds.astype(np.float32))[:, None])
+    assert np.abs(policy.run(frames, speeds) - expected.numpy()).max() < 1e-5
+
+
+def test_the_file_alone_says_what_it_was_made_of(trained: PolicyFolder) -> None:
+    told = onnxruntime.InferenceSession(trained.onnx_file).get_modelmeta().custom_metadata_map
+    assert json.loads(told["acpilot_preprocessing"])["outputs"] == ["steering", "throttle", "brake"]
+    provenance = json.loads(told["acpilot_provenance"])
+    assert provenance["rows"] == {"training": 160, "validation": 32}
+    assert provenance["sessions"]["drive"]["track"] == "track"
+    assert str(trained.folder.parent) not in str(told), "no folder of the user's is told"
+
+
+def test_a_kill_and_another_run_end_with_the_same_weights(trained: PolicyFolder, made: Path, tmp_path: Path) -> None:
+    out = PolicyFolder(tmp_path / "killed")
+    command = ("train", str(made), "--out", str(out.folder), *LEARNING)
+    with running(*command, folder=tmp_path) as process:
+        wait_for(out.checkpoint_file.exists, "the first epoch", 60, step=0.001)
+        process.kill()
+        process.wait()
+    assert not out.record_file.exists(), "it was quicker than the kill: the test has shown nothing"
+    code, output = acpilot(*command, folder=tmp_path)
+    assert code == 0, output
+    assert "goes on after epoch" in output
+    first, second = (torch.load(each.weights_file, weights_only=True) for each in (trained, out))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    curves = [json.loads(each.record_file.read_text())["epochs"] for each in (trained, out)]
+    assert curves[0] == curves[1]
+    assert out.onnx_file.read_bytes() == trained.onnx_file.read_bytes()
+    assert {path.name for path in out.folder.iterdir()} == {path.name for path in trained.folder.iterdir()}
+
+
+def test_a_finished_training_is_left_as_it_is(trained: PolicyFolder, made: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.folder.iterdir()}
+    code, output = train(made, trained.folder, *LEARNING)
+    assert code == 0
+    assert "nothing to do" in output
+    line = one_line(*train(made, trained.folder, *LEARNING, "--seed", "1"))
+    assert "trained with --seed 0, not 1: nothing is overwritten" in line
+    assert {path: path.stat().st_mtime_ns for path in trained.folder.iterdir()} == before
+
+
+def test_without_speed_and_with_earlier_pictures(made: Path, tmp_path: Path) -> None:
+    flags = ("--no-speed", "--past-frames", "2", "--epochs", "1", "--threads", "1")
+    code, output = train(made, tmp_path / "out", *flags)
+    assert code == 0, output
+    policy = load(tmp_path / "out" / "model.onnx")
+    assert not policy.needs_speed
+    bands = [road(steering)[36:77] for steering in (-0.9, 0.0, 0.9)]
+    first = [policy.drive(band, 0.0) for band in bands]
+    policy.reset()
+    assert [policy.drive(band, 99.0) for band in bands] == first, "nothing is left of the drive before"
+    assert policy.drive(bands[0], 0.0) != first[0], "earlier pictures count"
+
+
+def _emptied(dataset: Dataset) -> None:
+    write_rows(dataset, [])
+
+
+def _straight(dataset: Dataset) -> None:
+    write_rows(dataset, [[row[0], "0.001", *row[2:]] for row in read_rows(dataset)])
+
+
+def _without_a_number(dataset: Dataset) -> None:
+    rows = read_rows(dataset)
+    rows[7][2] = "nan"
+    write_rows(dataset, rows)
+
+
+def _in_degrees(dataset: Dataset) -> None:
+    write_rows(dataset, [[row[0], "-90", *row[2:]] for row in read_rows(dataset)])
+
+
+def _with_a_broken_image(dataset: Dataset) -> None:
+    (dataset.images_folder / "drive" / "frame_000009.jpg").write_bytes(b"no picture")
+
+
+def _with_a_short_image(dataset: Dataset) -> None:
+    path = dataset.images_folder / "drive" / "frame_000009.jpg"
+    path.write_bytes(path.read_bytes()[:-300])
+
+
+def _without_an_image(dataset: Dataset) -> None:
+    (dataset.images_folder / "drive" / "frame_000009.jpg").unlink()
+
+
+def _cropped(dataset: Dataset) -> None:
+    dataset.record["sessions"]["drive"]["conversion"]["crop"] = [0, 0, 100, 60]
+    dataset.record_file.write_text(json.dumps(dataset.record))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_emptied, "has no rows to train on"),
+        (_straight, "there is nothing to learn from it; record laps with bends"),
+        (_without_a_number, "throttle of images/drive/frame_000007.jpg is nan"),
+        (_in_degrees, "steering of images/drive/frame_000000.jpg is -90, and 191 more are like it"),
+        (_with_a_broken_image, "frame_000009.jpg cannot be read as an image"),
+        (_with_a_short_image, "frame_000009.jpg cannot be read as an image"),
+        (_without_an_image, "frame_000009.jpg is missing"),
+        (_cropped, "the images of drive are parts of the game's picture"),
+    ],
+)
+def test_what_cannot_be_learnt_from(
+    dataset: Dataset, tmp_path: Path, spoil: Callable[[Dataset], None], message: str
+) -> None:
+    spoil(dataset)
+    with pytest.raises(AcpilotError, match=re.escape(message)) as fault:
+        learn(Dataset.open(dataset.folder), TrainSettings(out=tmp_path / "out"), lambda *_: None, lambda _: None)
+    assert "\n" not in str(fault.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_somebody_elses_is_not_overwritten(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model.onnx").write_text("mine")
+    assert "nothing is overwritten" in one_line(*train(dataset.folder, tmp_path / "out"))
+    assert (tmp_path / "out" / "model.onnx").read_text() == "mine"
