@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +163,14 @@ def test_without_speed_and_with_earlier_pictures(made: Path, tmp_path: Path) -> 
     assert policy.drive(bands[0], 0.0) != first[0], "earlier pictures count"
 
 
+def refusal(dataset: Dataset, out: Path) -> str:
+    """What is said of a dataset that is not trained on; in this process, since loading PyTorch takes seconds."""
+    with pytest.raises(AcpilotError) as fault:
+        learn(Dataset.open(dataset.folder), TrainSettings(out=out), lambda *_: None, lambda _: None)
+    assert "\n" not in str(fault.value)
+    return str(fault.value)
+
+
 def _emptied(dataset: Dataset) -> None:
     write_rows(dataset, [])
 
@@ -217,14 +224,12 @@ def test_what_cannot_be_learnt_from(
     dataset: Dataset, tmp_path: Path, spoil: Callable[[Dataset], None], message: str
 ) -> None:
     spoil(dataset)
-    with pytest.raises(AcpilotError, match=re.escape(message)) as fault:
-        learn(Dataset.open(dataset.folder), TrainSettings(out=tmp_path / "out"), lambda *_: None, lambda _: None)
-    assert "\n" not in str(fault.value)
+    assert message in refusal(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_model_of_somebody_elses_is_not_overwritten(dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.onnx").write_text("mine")
-    assert "nothing is overwritten" in one_line(*train(dataset.folder, tmp_path / "out"))
+    assert "nothing is overwritten" in refusal(dataset, tmp_path / "out")
     assert (tmp_path / "out" / "model.onnx").read_text() == "mine"

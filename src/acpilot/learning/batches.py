@@ -1,6 +1,7 @@
 """Examples and frames → the batches that a network learns from."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +62,21 @@ class Batches:
         if settings.balance:
             weight = examples.weight[examples.training]
             order = random.choice(examples.training, len(order), p=weight / weight.sum())
-        for first in range(0, len(order), settings.batch):
+
+        def make(first: int) -> Batch:
             rows = order[first : first + settings.batch]
             pictures, labels, speed = self.pictures(rows), examples.labels[rows], examples.speed[rows]
             pictures, labels[:, self._steering] = change.change(pictures, labels[:, self._steering], speed)
             speed[random.random(len(rows)) < settings.speed_dropout] = -1
-            yield _batch(pictures, speed, labels, device)
+            return _batch(pictures, speed, labels, device)
+
+        # One thread makes the next batch while this one is learnt from; only one, so that chance falls the same way.
+        with ThreadPoolExecutor(1, "batches") as pool:
+            coming = pool.submit(make, 0)
+            for first in range(settings.batch, len(order), settings.batch):
+                ready, coming = coming, pool.submit(make, first)
+                yield ready.result()
+            yield coming.result()
 
     def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
         """Examples of these numbers as they are, in their order."""

@@ -80,7 +80,7 @@ class Preprocessing:
         Every pixel is the mean of the area that it covers: no shimmer from skipped pixels.
         """
         resized = Image.fromarray(np.ascontiguousarray(band)).resize(self.size, Image.Resampling.BOX)
-        return np.ascontiguousarray(np.asarray(resized)[..., :: 1 if self.colours == "RGB" else -1])
+        return np.ascontiguousarray(np.array(resized)[..., :: 1 if self.colours == "RGB" else -1])
 
     def command(self, outputs: Sequence[float]) -> Command:
         """The network's outputs, in its own order, as a command within its range."""
