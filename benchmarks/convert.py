@@ -33,25 +33,40 @@ def acpilot(session: Session) -> tuple[float, float]:
     for made in (session.labels_file, session.conversion_file, session.inputs_file, session.contact_sheet_file):
         made.unlink(missing_ok=True)
     code = (
-        "import resource, sys; from acpilot.cli import main\n"
-        "try: main()\nfinally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr)"
+        "import re, sys; from pathlib import Path; from acpilot.cli import main\n"
+        "try: main()\n"
+        "finally: print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1], file=sys.stderr)"
     )
     start = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-c", code, "convert", str(session.folder)], capture_output=True, text=True, check=True
     )
-    return time.perf_counter() - start, float(result.stderr.split()[-1])
+    return time.perf_counter() - start, int(result.stderr.split()[-1]) / 1024
 
 
-def ffmpeg(session: Session, folder: Path) -> float:
-    """The command line that writes the same pictures: wall seconds."""
-    out = folder / "ffmpeg"
+def as_obs_writes(session: Session) -> None:
+    """Encode the video anew with OBS' settings: a key frame every 250 frames, B-frames."""
+    made = session.folder / "obs.mkv"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", session.video_file, "-fps_mode", "passthrough", "-c:v", "libx264", "-preset",
+         "veryfast", "-crf", "20", "-g", "250", "-bf", "2", "-colorspace", "bt709", "-color_range", "tv", made],
+        check=True,
+    )  # fmt: skip
+    made.replace(session.video_file)
+
+
+def ffmpeg(session: Session, folder: Path, quality: str) -> float:
+    """The command line that writes the same pictures: wall seconds.
+
+    1 is the quality whose files are nearest in size to ours of quality 95, 2 the best that it takes unasked.
+    """
+    out = folder / f"ffmpeg{quality}"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     start = time.perf_counter()
     subprocess.run(
         ["ffmpeg", "-v", "error", "-threads", str(os.cpu_count()), "-i", session.video_file, "-fps_mode", "passthrough",
-         "-q:v", "2", "-threads", str(os.cpu_count()), out / "frame_%06d.jpg"],
+         "-q:v", quality, "-qmin", quality, "-threads", str(os.cpu_count()), out / "frame_%06d.jpg"],
         check=True,
     )  # fmt: skip
     return time.perf_counter() - start
@@ -89,7 +104,7 @@ def limit(session: Session) -> float:
     return (decoding + time.thread_time() - start) / _PICTURES
 
 
-def repeated(session: Session, times: int, folder: Path) -> Session:
+def repeated(session: Session, times: int, seconds: float, folder: Path) -> Session:
     """A session in which the drive is repeated, for its length."""
     import pyarrow as pa
 
@@ -105,7 +120,7 @@ def repeated(session: Session, times: int, folder: Path) -> Session:
     instants = table.column("instant").to_numpy()
     with pa.ipc.new_stream(str(long.telemetry_file), table.schema) as out:
         for i in range(times):
-            moved = pa.array(instants + i * 180 * NS)
+            moved = pa.array(instants + round(i * seconds * NS))
             out.write_table(table.set_column(0, table.schema.field(0), moved))
     long.manifest = replace(session.manifest)
     long.save()
@@ -119,34 +134,34 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--hour", action="store_true", help="also how much memory an hour takes")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         session = make_session(folder / "made", seconds=arguments.seconds, size=(1280, 720))
+        as_obs_writes(session)
         frames = session.manifest.counts.frames
-        ours, theirs, seeks, least = [], [], [], []
+        walls: dict[str, list[float]] = {}
         for _ in range(arguments.runs):
             wall, memory = acpilot(session)
-            ours.append(wall)
-            theirs.append(ffmpeg(session, folder))
-            seeks.append(seeking(session, folder, frames) * frames)
-            least.append(limit(session) * frames / (os.cpu_count() or 1))
-        images = sum(path.stat().st_size for path in session.images_folder.iterdir())
-        written = sum(path.stat().st_size for path in (folder / "ffmpeg").iterdir())
+            for what, seconds in (
+                ("acpilot convert", wall),
+                ("ffmpeg -q:v 1", ffmpeg(session, folder, "1")),
+                ("ffmpeg -q:v 2", ffmpeg(session, folder, "2")),
+                (f"seeking, OpenCV (from {_SEEKS} frames)", seeking(session, folder, frames) * frames),
+                ("the limit: decoding + encoding", limit(session) * frames / (os.cpu_count() or 1)),
+            ):
+                walls.setdefault(what, []).append(seconds)
         print(f"{frames} frames, 1280 × 720, {os.cpu_count()} cores; medians of {arguments.runs} runs")
-        print(
-            f"acpilot convert      {median(ours):6.1f} s, {images / frames / 1e3:.0f} kB an image, {memory:.0f} MB held"
-        )
-        print(f"ffmpeg -q:v 2        {median(theirs):6.1f} s, {written / frames / 1e3:.0f} kB an image")
-        print(f"seeking, OpenCV      {median(seeks):6.1f} s (from {_SEEKS} frames)")
-        print(f"decode + encode      {median(least):6.1f} s (the limit)")
-        for what, others in (("ffmpeg", theirs), ("seeking", seeks)):
-            ratios = [other / mine for other, mine in zip(others, ours, strict=True)]
-            print(f"{median(ratios):.2f} × the speed of {what}")
-        print(f"{median(mine / other for mine, other in zip(ours, least, strict=True)):.2f} × the limit's time")
+        for what, spent in walls.items():
+            ratio = median(other / mine for other, mine in zip(spent, walls["acpilot convert"], strict=True))
+            print(f"{what:34} {median(spent):6.1f} s   {ratio:5.2f} × acpilot's time")
+        for out in (session.images_folder, folder / "ffmpeg1", folder / "ffmpeg2"):
+            size = sum(path.stat().st_size for path in out.iterdir()) / frames
+            print(f"{out.name:34} {size / 1e3:6.0f} kB an image")
+        print(f"acpilot convert held {memory:.0f} MB")
         if arguments.hour:
-            long = repeated(session, round(3600 / arguments.seconds), folder / "long")
+            long = repeated(session, round(3600 / arguments.seconds), arguments.seconds, folder / "long")
             wall, more = acpilot(long)
-            print(f"an hour: {wall:.0f} s, {more:.0f} MB held")
+            print(f"an hour of video: {wall:.0f} s, {more:.0f} MB held")
 
 
 if __name__ == "__main__":
