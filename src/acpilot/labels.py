@@ -21,6 +21,10 @@ from acpilot.video.alignment import Alignment, frame_times
 
 LABELS_VERSION = 2
 """Counts changes to how labels are made, so that datasets made before are made anew."""
+_LABEL_COLUMNS = (
+    "instant", "status", "steer_angle", "throttle", "brake", "speed_kmh", "gear", "normalized_position",
+    "completed_laps",
+)  # fmt: skip
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
 
@@ -220,9 +224,10 @@ def _recorded_labels(
 ) -> tuple[Labels, Steering]:
     instants, trusted = recorded_instants(session)
     _refuse_a_wide_bound(session, max_error_ms)
-    samples = read_telemetry(session.telemetry_file)
     recorded = session.manifest.steering
-    if recorded is None or unit != "auto" or lock_degrees is not None:
+    found = recorded is not None and unit == "auto" and lock_degrees is None
+    samples = read_telemetry(session.telemetry_file, _LABEL_COLUMNS if found else ())
+    if recorded is None or not found:
         recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
     return label_frames(samples, recorded, instants, session.manifest.start, trusted), recorded
 

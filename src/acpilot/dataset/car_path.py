@@ -22,7 +22,7 @@ def car_path(session: Session, timestamps: np.ndarray) -> np.ndarray | None:
     """
     if session.is_original:
         return None
-    samples = read_telemetry(session.telemetry_file)
+    samples = read_telemetry(session.telemetry_file, ("instant", "position"))
     seconds = (samples["instant"] - session.manifest.start) / NS
     position = samples["position"]
     path = np.stack([np.interp(timestamps, seconds, position[:, axis]) for axis in (0, 2)], axis=1)

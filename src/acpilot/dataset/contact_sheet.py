@@ -61,6 +61,7 @@ def _choose(steering: np.ndarray) -> list[int]:
 def _tile(image: Path, row: Mapping[str, Any]) -> Image.Image:
     with Image.open(image) as picture:
         height = round(picture.height * _TILE_WIDTH / picture.width)
+        picture.draft("RGB", (2 * _TILE_WIDTH, 2 * height))  # a JPEG is decoded no larger than that is worth
         tile = picture.convert("RGB").resize((_TILE_WIDTH, height), Image.Resampling.BOX)
     steering, throttle, brake, speed = (float(row[name]) for name in ("steering", "throttle", "brake", "speed"))
     caption = f"frame {row['frame']}   steering {steering:+.3f}   {speed:.0f} km/h"

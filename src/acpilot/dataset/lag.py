@@ -143,7 +143,7 @@ def _chains(seconds: np.ndarray, usable: np.ndarray) -> list[list[int]]:
 
 
 def _turning_of_telemetry(session: Session) -> _Turning:
-    samples = read_telemetry(session.telemetry_file)
+    samples = read_telemetry(session.telemetry_file, ("instant", "heading", "roll"))
     seconds = (samples["instant"] - session.manifest.start) / NS
     angles = [np.unwrap(samples[name].astype(np.float64)) for name in ("heading", "roll")]
     return _Turning(seconds, angles, "the car's yaw and roll", _SYSTEMATIC_MS)

@@ -208,7 +208,7 @@ def _gaps(session: Session, labels: Labels) -> Iterator[Finding]:
         times = read_inputs(session.inputs_file).timestamp * NS
         live = np.ones(len(times), bool)
     else:
-        samples = read_telemetry(session.telemetry_file)
+        samples = read_telemetry(session.telemetry_file, ("instant", "status"))
         times, live = samples["instant"], samples["status"] == Status.LIVE
     limit = MAX_GAP if not session.is_original else 0.25 * NS
     steps = np.diff(times)

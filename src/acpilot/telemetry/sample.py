@@ -1,5 +1,6 @@
 """One telemetry sample: its fields with unit, sign and range, and the Arrow schema of the raw log."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,11 +104,13 @@ def pages_of(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     return physics, graphics
 
 
-def columns(table: pa.Table) -> Samples:
-    """NumPy columns of a table of samples."""
+def columns(table: pa.Table | pa.RecordBatch, names: Collection[str] = ()) -> Samples:
+    """NumPy columns of samples: those that are named, or all."""
     result: Samples = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
+    for name in names or table.schema.names:
+        column = table.column(name)
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
         if pa.types.is_fixed_size_list(column.type):
             result[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
         else:
