@@ -94,7 +94,7 @@ def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder
     for wanted in (-0.8, -0.3, 0.3, 0.8):
         picture = np.repeat(np.repeat(road(wanted), 4, axis=0), 4, axis=1)  # of another size than those learnt from
         left, top, width, height = policy.band(picture.shape[1], picture.shape[0])
-        for speed in (80.0, -1.0):  # known or not
+        for speed in (80.0, -1.0, 0.0):  # known, not known, slower than any that was learnt from
             command = policy.drive(picture[top : top + height, left : left + width], speed)
             assert command.steering == pytest.approx(wanted, abs=0.25)
             assert (command.throttle > 0.5) == (abs(wanted) < 0.4)

@@ -9,31 +9,37 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from acpilot.learning.batches import Batch
+from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
 from acpilot.policy.preprocessing import Preprocessing
 
 _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
 _WEIGHT_DECAY = 1e-4
+_RARE = 0.01
+"""Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
 
 
 class Learner:
     """A network, its optimizer and its loss, on the device that computes."""
 
     def __init__(
-        self, preprocessing: Preprocessing, labels: np.ndarray, pedals_weight: float, device: torch.device
+        self, preprocessing: Preprocessing, examples: Examples, pedals_weight: float, device: torch.device
     ) -> None:
         """Begin with weights that PyTorch's seed decides.
 
         Args:
             preprocessing: of the network's inputs; the order of its outputs.
-            labels: float32 (n, 3), of all that is learnt from.
+            examples: what is learnt from.
             pedals_weight: of throttle and brake in the loss, where steering has 1.
             device: that computes.
         """
+        labels, speed = examples.labels[examples.training], examples.speed[examples.training]
         self.network = PilotNet(preprocessing)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+        self.network.slowest.fill_(float(np.quantile(speed, _RARE)))
+        self.network.fastest.fill_(float(np.quantile(speed, 1 - _RARE)))
         self.network.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # PyTorch's hint lacks it
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)

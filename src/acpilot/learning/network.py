@@ -11,15 +11,18 @@ _SPEED_SCALE = 100.0  # km/h
 class PilotNet(nn.Module):
     """Five convolutions and four dense layers, 250,000 weights, as published.
 
-    What the paper does not have: the speed, if it is an input, joins the features before the second dense layer, and
-    there are three outputs. The network works with outputs of mean 0 and deviation 1; ``forward`` gives them in their
-    own units.
+    The paper does not say what follows each layer: here rectifiers follow the convolutions, and ELUs the dense layers,
+    since of ten rectifiers some are soon dead, and with them an output. What the paper does not have: the speed, if it
+    is an input, joins the features before the second dense layer, and there are three outputs. The network works with
+    outputs of mean 0 and deviation 1; ``forward`` gives them in their own units.
     """
 
     mean: Tensor
     deviation: Tensor
     low: Tensor
     high: Tensor
+    slowest: Tensor
+    fastest: Tensor
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
@@ -37,9 +40,9 @@ class PilotNet(nn.Module):
             features = self.convolutions(torch.zeros(1, channels, height, width)).numel()
         self.features = nn.Linear(features, 100)
         self.head = nn.Sequential(
-            nn.ReLU(), nn.Linear(100 + 2 * self.speed, 50),
-            nn.ReLU(), nn.Linear(50, 10),
-            nn.ReLU(), nn.Linear(10, len(preprocessing.outputs)),
+            nn.ELU(), nn.Linear(100 + 2 * self.speed, 50),
+            nn.ELU(), nn.Linear(50, 10),
+            nn.ELU(), nn.Linear(10, len(preprocessing.outputs)),
         )  # fmt: skip
         for value in self.parameters():
             # PyTorch's own first weights are so small that nine layers let hardly anything through.
@@ -50,6 +53,8 @@ class PilotNet(nn.Module):
         limits = torch.tensor([LIMITS[name] for name in preprocessing.outputs])
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())
+        self.register_buffer("slowest", torch.zeros(1))
+        self.register_buffer("fastest", torch.full((1,), torch.inf))
         self.register_buffer("mean", torch.zeros(len(limits)))
         self.register_buffer("deviation", torch.ones(len(limits)))
 
@@ -74,6 +79,8 @@ class PilotNet(nn.Module):
         if self.speed:
             assert speed is not None
             known = (speed >= 0).float()
-            hidden = torch.cat([hidden, speed.clamp(min=0) / _SPEED_SCALE, known], 1)
+            # Nothing was learnt of a car that stands when none stood: it is driven as the slowest one was.
+            within = torch.minimum(torch.maximum(speed, self.slowest), self.fastest)
+            hidden = torch.cat([hidden, within * known / _SPEED_SCALE, known], 1)
         outputs: Tensor = self.head(hidden)
         return outputs

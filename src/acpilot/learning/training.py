@@ -91,7 +91,7 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     torch.manual_seed(settings.seed)
     first_picture = open_picture(dataset.image(examples.names[0]))
     batches = Batches(examples, frames, preprocessing, settings, first_picture.shape[1] / first_picture.shape[0])
-    learner = Learner(preprocessing, examples.labels[examples.training], settings.pedals_weight, device)
+    learner = Learner(preprocessing, examples, settings.pedals_weight, device)
     epochs: list[dict[str, float]] = []
     best = learner.weights()
     if resumed:
