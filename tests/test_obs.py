@@ -60,23 +60,21 @@ def test_labels_are_right_within_the_stored_bound_at_every_start(
 ) -> None:
     # 59 pictures a second: they come and go at all phases of OBS's frames.
     game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software")
-    offsets: list[float] = []
-    errors: list[float] = []
+    offsets, errors, shares = [], [], []
     for encoder in ["x264"] * STARTS + ["x264_lowcpu"] * STARTS:
         session, truth = record_with_truth(obs, game, tmp_path, monkeypatch, fps=fps, obs_encoder=encoder)
         alignment = session.manifest.alignment
         assert alignment is not None
         assert len(truth.instants) >= 6 * fps - 2
-        if not truth.labelled.any():
-            continue  # the machine could not keep up: nothing is claimed
+        assert truth.labelled.sum() >= fps / 2, alignment
+        shares.append(truth.labelled.mean())
         labelled = np.abs(truth.errors()[truth.labelled[truth.known]])
         offset, doubt = truth.offset_error()
         assert abs(offset) < 500 / fps, "the number of the first frame is wrong"
         assert labelled.max() <= alignment.error_bound_ms
         offsets.append(max(0.0, abs(offset) - doubt))
         errors.extend(labelled)
-    # How many frames get a label is a matter of the machine's speed: benchmarks/alignment.py measures it.
-    assert len(errors) >= 2 * fps
+    assert np.median(shares) > 0.5, "a start in which the machine stalls has fewer labels, never wrong ones"
     assert np.percentile(offsets, 95) <= 4
     assert np.percentile(errors, 99) <= 15
 

@@ -24,7 +24,7 @@ from acpilot.video.obs_connection import (
     RecordingEndedError,
 )  # fmt: skip
 from acpilot.video.obs_setup import Loan, LoanBook
-from acpilot.video.ticks import TickLog
+from acpilot.video.ticks import COUNTERS_SETTLE, TickLog
 from acpilot.window import Area, Window, find_window, visible_area
 
 _RECORD_STATE = "RecordStateChanged"
@@ -34,9 +34,7 @@ _PAUSED = "OBS_WEBSOCKET_OUTPUT_PAUSED"
 _PROBES_BEFORE_START = 15
 _START_WITHIN = 5.0
 _STOP_WITHIN = 120.0
-_COUNTERS_SETTLE = round(0.7 * NS)
 _POLL = 0.137
-"""Seconds between polls: no multiple of it falls in step with usual frame rates."""
 _GIVE_UP_AFTER = 20 * NS
 _REFUSED_GIVES_UP_AFTER = 4 * NS
 _LEAST_FREE_MB = 200
@@ -61,7 +59,6 @@ class ObsRecorder:
         self._address = obs_setup.find_address(settings)
         self._own_scene = self._address.is_local and not settings.obs_keep_scene
         self._log = TickLog(1e9 / settings.fps)
-        self._first_tick: int | None = None
         self._started_at = self._replied_at = 0
         self._counters_at_start: dict[str, int] = {}
         self._stopped_at: int | None = None
@@ -123,12 +120,10 @@ class ObsRecorder:
 
     def alignment(self) -> Alignment | None:
         """The instants of the frames recorded so far; None before the first one is counted."""
-        if self._alignment is not None or self._first_tick is None:
+        if self._alignment is not None or not self._started_at:
             return self._alignment
         stopped_at = None if self._paused else self._stopped_at
-        return self._log.alignment(
-            self._first_tick, started_at=self._started_at, stopped_at=stopped_at, limit_ms=self._limit_ms
-        )
+        return self._log.alignment(started_at=self._started_at, stopped_at=stopped_at, limit_ms=self._limit_ms)
 
     def report(self) -> dict[str, Any]:
         """For the manifest: versions of OBS, its encoder, its counters."""
@@ -296,11 +291,8 @@ class ObsRecorder:
 
     def _poll(self, obs: Connection) -> None:
         stats = obs.request("GetStats")
-        if now() - self._started_at < _COUNTERS_SETTLE:
-            return  # the output's counter is still that of the recording before
-        first = stats["renderTotalFrames"] - stats["outputTotalFrames"]
-        self._first_tick = first if self._first_tick is None else min(first, self._first_tick)
-        self.frames = stats["renderTotalFrames"] - self._first_tick
+        if now() - self._started_at > COUNTERS_SETTLE:
+            self.frames = stats["outputTotalFrames"]
         self.dropped = sum(stats[key] - value for key, value in self._counters_at_start.items())
 
     def _follow(self, obs: Connection, window: Window, area: Area | None) -> Area:

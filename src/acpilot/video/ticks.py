@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.clock import NS
 from acpilot.video.alignment import Alignment, spans
 
 _ON_TIME_MS = 4.0
@@ -23,6 +24,10 @@ _PADDING = 5
 _OFFSET_BOUND_MS = 3.0
 _TICKS_OF_DOUBT = 2
 """How far the first tick may be from the one at which OBS said that it had started: measured, 1 or 2."""
+COUNTERS_SETTLE = round(0.7 * NS)
+"""After OBS said that it had started: until then its output's counter can be that of the recording before."""
+_SHARE_KEEPING_UP = 0.03
+"""Of the answers that find OBS's output with nothing left to do: measured, 15 % when it skipped a third."""
 _BLOCK = 16
 """Answers of which the quickest counts when the drift is fitted."""
 _DRIFT_THAT_COUNTS_MS = _OFFSET_BOUND_MS
@@ -37,7 +42,7 @@ class Grid:
     interval: float
     drift_ppm: float
     fitted_drift_ppm: float
-    """As fitted; counted only where it amounts to something."""
+    """As fitted; counted only for another machine's clock, and where it amounts to something."""
 
     def instant_of(self, tick: float | np.ndarray) -> Any:
         """Instant(s), ns, of tick(s)."""
@@ -61,6 +66,7 @@ class TickLog:
         self._lock = threading.Lock()
         self._instants: list[int] = []
         self._ticks: list[int] = []
+        self._output: list[int] = []
         self._skipped: list[int] = []
         self._moved: list[tuple[int, int]] = []
 
@@ -77,6 +83,7 @@ class TickLog:
         with self._lock:
             self._instants.append(instant)
             self._ticks.append(stats["renderTotalFrames"])
+            self._output.append(stats["outputTotalFrames"])
             self._skipped.append(stats["renderSkippedFrames"] + stats["outputSkippedFrames"])
 
     def distrust(self, first: int, last: int) -> None:
@@ -88,15 +95,22 @@ class TickLog:
         """The grid that fits what was seen so far (at least one answer)."""
         with self._lock:
             instants, ticks = np.array(self._instants), np.array(self._ticks)
-        return _fit(instants - self.latency, ticks, self.interval)
+        return self._fit(instants - self.latency, ticks)
 
-    def alignment(
-        self, first_tick: int, *, started_at: int, stopped_at: int | None = None, limit_ms: float
-    ) -> Alignment:
-        """The instants of a recording's frames.
+    def _fit(self, instants: np.ndarray, ticks: np.ndarray) -> Grid:
+        ages = instants - ticks * self.interval
+        slope = _slope(ticks, ages)
+        fitted = 1e6 * slope / self.interval
+        span_ms = abs(slope) * (float(ticks[-1]) - float(ticks[0])) / 1e6
+        # On the same machine OBS reads the very clock that we do: what looks like drift is a machine getting busy.
+        drift = fitted if self.latency and span_ms > _DRIFT_THAT_COUNTS_MS else 0.0
+        origin = float(np.min(ages - ticks * (self.interval * drift / 1e6)))
+        return Grid(origin, self.interval, drift, fitted)
+
+    def alignment(self, *, started_at: int, stopped_at: int | None = None, limit_ms: float) -> Alignment | None:
+        """The instants of a recording's frames; None before the counters can tell the first.
 
         Args:
-            first_tick: tick of frame 0, from the counters of OBS.
             started_at: instant at which OBS said that recording had started, which checks the first tick.
             stopped_at: instant at which OBS was asked to stop, which lets the file's last frame check it.
             limit_ms: frames that may be off by more than this are distrusted.
@@ -104,7 +118,14 @@ class TickLog:
         with self._lock:
             instants, ticks = np.array(self._instants, float) - self.latency, np.array(self._ticks)
             skipped, moved = np.array(self._skipped), list(self._moved)
-        grid = _fit(instants, ticks, self.interval)
+            output = np.array(self._output)
+        # At a tick that finds OBS's output with nothing left to do, the frames that it has put out are those of the
+        # ticks from the first one to the one before. There are fewer while the encoder is behind: the least counts.
+        firsts = (ticks - output - 1)[instants > started_at + COUNTERS_SETTLE]
+        if not len(firsts):
+            return None
+        first_tick, keeping_up = int(firsts.min()), float(np.mean(firsts == firsts.min()))
+        grid = self._fit(instants, ticks)
         frames = max(0, int(ticks[-1]) - first_tick + 1)
         late_ms = np.full(frames, np.inf)  # infinite: nothing was seen of it
         seen = ticks >= first_tick
@@ -118,7 +139,7 @@ class TickLog:
         corrected = np.flatnonzero(~marked & (late_ms > _ON_TIME_MS))
         spread = float(np.max(late_ms[~marked], initial=0.0))
         difference = first_tick - np.ceil(grid.tick_at(started_at))
-        agreed = abs(difference) <= _TICKS_OF_DOUBT
+        agreed = abs(difference) <= _TICKS_OF_DOUBT and keeping_up >= _SHARE_KEEPING_UP
         usual = late_ms[~unseen]
         return Alignment(
             method="ticks of OBS's video clock",
@@ -138,6 +159,7 @@ class TickLog:
                 "fitted_drift_ppm": _rounded(grid.fitted_drift_ppm),
                 "network_ms": _rounded(self.latency / 1e6),
                 "first_tick": first_tick,
+                "answers_without_backlog": _rounded(keeping_up),
                 "first_tick_less_that_of_the_event": float(difference),
                 "last_frame_expected": None
                 if stopped_at is None
@@ -154,15 +176,14 @@ def _rounded(value: float | np.floating[Any]) -> float:
     return round(float(value), 3)
 
 
-def _fit(instants: np.ndarray, ticks: np.ndarray, interval: float) -> Grid:
-    """The highest line that no answer lies before: an answer can come late, never early.
+def _slope(ticks: np.ndarray, ages: np.ndarray) -> float:
+    """Of the lines that no answer lies before (an answer can come late, never early), the highest: ns per tick.
 
     Of all such lines the one that is nearest to the answers (the edge of their lower convex hull above the middle),
     which is the linear programme of Moon, Skelly and Towsley, "Estimation and removal of clock skew from network
     delay measurements", INFOCOM 1999.
     """
     middle = (float(ticks[0]) + float(ticks[-1])) / 2
-    ages = instants - ticks * interval
     starts = np.arange(0, len(ages), _BLOCK)
     quickest = [int(start + np.argmin(ages[start : start + _BLOCK])) for start in starts]
     hull: list[tuple[float, float]] = []
@@ -170,15 +191,10 @@ def _fit(instants: np.ndarray, ticks: np.ndarray, interval: float) -> Grid:
         while len(hull) >= 2 and _turns_right(hull[-2], hull[-1], (x, y)):
             hull.pop()
         hull.append((x, y))
-    slope = 0.0
     for (x0, y0), (x1, y1) in pairwise(hull):
         if x0 <= middle <= x1 and x1 > x0:
-            slope = (y1 - y0) / (x1 - x0)
-    fitted = 1e6 * slope / interval
-    span_ms = abs(slope) * (float(ticks[-1]) - float(ticks[0])) / 1e6
-    drift = fitted if span_ms > _DRIFT_THAT_COUNTS_MS else 0.0
-    origin = float(np.min(ages - ticks * (interval * drift / 1e6)))
-    return Grid(origin, interval, drift, fitted)
+            return (y1 - y0) / (x1 - x0)
+    return 0.0
 
 
 def _turns_right(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
