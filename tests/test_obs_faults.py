@@ -240,7 +240,6 @@ def test_a_connection_that_breaks_is_made_again(obs: ObsStudio, start_game: Star
 
 
 def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game: Start, tmp_path: Path) -> None:  # noqa: ARG001
-    game = start_game("--driver", "expert")
     obs = ObsStudio(tmp_path / "obs")
     small = tmp_path / "small"
     small.mkdir()
@@ -249,6 +248,7 @@ def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game:
     mount = f'mount -t tmpfs -o size=300m none {small} && exec "$@"'
     kept = tmp_path / "ac_telemetry_data"
     with obs.running("unshare", "--mount", *as_root, "sh", "-c", mount, "sh"):
+        game = start_game("--driver", "expert")  # comes last, so that its window is not behind that of OBS
         inside = ["nsenter", "--mount", *(["--user", "--preserve-credentials"] if as_root else [])]
         inside += ["--target", str(obs.pid())]
         record = flags(obs, game, "--fps", "30", "--output", str(small / "ac_telemetry_data"))
