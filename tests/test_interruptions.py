@@ -16,6 +16,7 @@ import pytest
 from acpilot.marks import Mark, write_marks
 from acpilot.session import Session
 from conftest import acpilot, running
+from practice_session import make_session, shifted
 from test_check import with_spells
 from test_report import write_drive
 from test_view import content
@@ -65,8 +66,10 @@ def run(place: Path, *command: str) -> None:
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two converted sessions, first and second."""
+    """A folder with two converted sessions, first and second, and one whose labels are late."""
     place = tmp_path_factory.mktemp("stock")
+    shifted(make_session(place / "made", track="twisty", seconds=20), 200, place / "late")
+    run(place, "convert", "late", "--size", "32", "18", "--fps", "2")
     drive(place, "first")
     drive(place, "second")
     run(place, "convert", "first", "second")
@@ -108,6 +111,15 @@ def converted_since(place: Path, stock: Path) -> None:
     run(place, "convert", "first", "--size", "32", "32")
 
 
+def late(place: Path, stock: Path) -> None:
+    shutil.copytree(stock / "late", place / "late")
+
+
+def corrected(place: Path, stock: Path) -> None:
+    late(place, stock)
+    run(place, "lag", "late", "--fix")
+
+
 def saved(place: Path, stock: Path) -> None:
     converted(place, stock)
     (place / "first.rrd").write_text("an older one")
@@ -124,6 +136,8 @@ CASES: dict[str, tuple[Callable[[Path, Path], None], tuple[str, ...]]] = {
     "combine": (converted, COMBINE),
     "add to a dataset": (combined, COMBINE),
     "replace in a dataset": (converted_since, COMBINE),
+    "lag": (late, ("lag", "late", "--fix")),
+    "take a lag back": (corrected, ("lag", "late", "--undo")),
     "report": (converted, ("report", "first")),
     "view": (saved, ("view", "first", "--save", "first.rrd")),
 }

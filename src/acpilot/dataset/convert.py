@@ -131,8 +131,8 @@ def _convert(  # noqa: PLR0913
     before = read_stamp(session)
     same = before == stamp
     if not same:  # other settings, marks, or a session that has grown
+        # The old stamp stays until the new one takes its place: lag --fix learns from it how to convert.
         session.labels_file.unlink(missing_ok=True)
-        session.conversion_file.unlink(missing_ok=True)
         session.contact_sheet_file.unlink(missing_ok=True)
         kept = set(names.values()) if before.get("images") == stamp["images"] else set()
         for image in set(session.images()) - kept:
