@@ -124,7 +124,8 @@ def test() -> None:
     run(PYTHON, "-m", "ruff", "format", "--check")
     run(PYTHON, "-m", "mypy")
     run(PYTHON, "-m", "mypy", "--platform", "linux" if WINDOWS else "win32")
-    run(PYTHON, "-m", "pytest", *sys.argv[2:])
+    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *sys.argv[2:])
+    run(PYTHON, "-m", "pytest", "-m", "real_time", *sys.argv[2:])
 
 
 def test_lerobot() -> None:

@@ -9,6 +9,8 @@ from PIL import Image
 
 from conftest import acpilot
 
+pytestmark = pytest.mark.real_time
+
 
 def test_the_demo_ends_with_a_labelled_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)

@@ -15,6 +15,8 @@ from conftest import acpilot
 from test_convert import one_line
 from test_evaluate import POLICIES, AlwaysLeft
 
+pytestmark = pytest.mark.real_time
+
 
 class _Pictures(Observer):
     def __init__(self) -> None:

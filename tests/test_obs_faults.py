@@ -19,7 +19,7 @@ from acpilot.video.obs_connection import Connection
 from conftest import Game, acpilot, running, wait_for
 from obs_studio import ObsStudio, free_port
 
-pytestmark = pytest.mark.usefixtures("display")
+pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
 
 Start = Callable[..., Game]
 

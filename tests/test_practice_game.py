@@ -21,6 +21,8 @@ from acpilot.telemetry.steering import find_steering
 from acpilot.window import find_window
 from conftest import Game, acpilot, wait_for
 
+pytestmark = pytest.mark.real_time
+
 Start = Callable[..., Game]
 
 

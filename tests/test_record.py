@@ -26,7 +26,7 @@ from acpilot.video.alignment import frame_times
 from acpilot.window import find_window
 from conftest import Game, acpilot, running, wait_for
 
-pytestmark = pytest.mark.usefixtures("display")
+pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
 
 Start = Callable[..., Game]
 

@@ -34,6 +34,8 @@ from conftest import acpilot, running, wait_for
 from test_convert import one_line
 from test_original import HEADER
 
+pytestmark = pytest.mark.real_time
+
 START, SECONDS, STEP = 5_000_000_000, 4.0, 3_003_000
 PAUSE = (2.4, 2.8)
 SIZE = (640, 180)

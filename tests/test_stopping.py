@@ -16,6 +16,8 @@ from conftest import wait_for
 # Prints "ready" when it listens, and how it was stopped.
 WAITER = """
 from acpilot.stopping import Stop
+
+pytestmark = pytest.mark.real_time
 with Stop() as stop:
     print("ready", stop.ways, flush=True)
     while not stop.wait(0.05):

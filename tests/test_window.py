@@ -16,6 +16,8 @@ from acpilot.errors import AcpilotError
 from acpilot.window import Area, WindowNotFoundError, find_window
 from conftest import wait_for
 
+pytestmark = pytest.mark.real_time
+
 ICONIC = 3
 
 
