@@ -32,6 +32,7 @@ _ALLOWED = set(
 _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 _PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _GRADIENTS = re.compile(r"(^|/)gradients(_\d+)?/")
+_OF_TRAINING = re.compile("Assign|Apply|Grad|Summary|Save|Restore|Checkpoint|Filename|StringJoin")
 _COMMANDS = 3
 
 
@@ -98,9 +99,8 @@ class DrivingGraph:
 
     def why_nothing_is_found(self) -> str:
         """What may stand between the pictures and the commands."""
-        image = self._reached([self.image.op.name])
-        in_between = [op for name, op in self._refused.items() if name in image and not _GRADIENTS.search(name)]
-        told = f"; acpilot does not run {', '.join(sorted(set(in_between)))}" if in_between else ""
+        strange = sorted({op for op in self._refused.values() if not _OF_TRAINING.search(op)})
+        told = f"; acpilot does not run {', '.join(strange)}" if strange else ""
         return f"its graph gives no tensor of shape (n, 1) to (n, {_COMMANDS}) for its pictures{told}"
 
     def columns_of(self, name: str) -> list[Column]:
