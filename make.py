@@ -138,7 +138,7 @@ def test_lerobot() -> None:
 
 
 def test_tensorflow() -> None:
-    """Write and load TensorFlow checkpoints, in an environment that has TensorFlow too: 3 GB, so not part of "test"."""
+    """Write and load TensorFlow checkpoints, in an environment that has TensorFlow too: 4 GB, so not part of "test"."""
     need(GAME)
     packages = TENSORFLOW / "requirements.txt"
     wanted = LOCK.read_bytes() + packages.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
