@@ -22,6 +22,8 @@ LOCK = ROOT / "requirements.txt"
 
 LEROBOT = ROOT / "tests" / "lerobot"
 LEROBOT_VENV = ROOT / ".venv-lerobot"
+TENSORFLOW = ROOT / "tests" / "tensorflow"
+TENSORFLOW_VENV = ROOT / ".venv-tensorflow"
 
 # What each word needs of the system: a program or library that is looked for, and the Debian packages that bring it.
 GAME = {
@@ -136,6 +138,15 @@ def test_lerobot() -> None:
     run(python, "-m", "pytest", LEROBOT, *sys.argv[2:])
 
 
+def test_tensorflow() -> None:
+    """Write and load TensorFlow checkpoints, in an environment that has TensorFlow too: 4 GB, so not part of "test"."""
+    need(GAME)
+    packages = TENSORFLOW / "requirements.txt"
+    wanted = LOCK.read_bytes() + packages.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    python = make_venv(TENSORFLOW_VENV, wanted, ["-r", LOCK, "-r", packages], ["--no-deps", "--editable", ROOT])
+    run(python, "-m", "pytest", TENSORFLOW, *sys.argv[2:])
+
+
 def lock() -> None:
     """Write requirements.txt anew from pyproject.toml, without the gigabytes that torch needs for NVIDIA cards.
 
@@ -156,7 +167,10 @@ def main() -> None:
     """Run the word given on the command line."""
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever types "make" may have an older one
         sys.exit(f"acpilot needs Python 3.11 or newer, this is {sys.version.split()[0]}")
-    words = {"demo": demo, "test": test, "test-lerobot": test_lerobot, "lock": lock, "setup": lambda: None}
+    words = {
+        "demo": demo, "test": test, "test-lerobot": test_lerobot, "test-tensorflow": test_tensorflow, "lock": lock,
+        "setup": lambda: None,
+    }  # fmt: skip
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in words:
         sys.exit(f"usage: python make.py {{{'|'.join(words)}}}")

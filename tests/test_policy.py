@@ -92,6 +92,13 @@ def _text(path: Path) -> Path:
     return path
 
 
+def _checkpoint(path: Path, *kinds: str) -> Path:
+    """A TensorFlow checkpoint that has only some of its files."""
+    for kind in kinds:
+        path.with_name(f"model.ckpt.{kind}").write_text("this is no network\n")
+    return path.with_name("model.ckpt")
+
+
 def _cut_short(path: Path) -> Path:
     write_model(path, metadata=Preprocessing().to_json())
     path.write_bytes(path.read_bytes()[:-150])
@@ -109,12 +116,32 @@ def _cut_short(path: Path) -> Path:
         (lambda path: write_model(path, height=64, metadata=Preprocessing().to_json()), "a network of another shape"),
         (lambda path: path, "there is no policy at"),
         (lambda path: _text(path.with_suffix(".pkl")), "is no policy that acpilot knows: it reads .onnx"),
+        (
+            lambda path: _text(path.with_suffix(".ckpt")),
+            "is no policy that acpilot knows: it reads .onnx, and TensorFlow",
+        ),
+        (
+            lambda path: _text(path.with_suffix(".meta")),
+            "is no complete TensorFlow checkpoint: model.data.*, model.index",
+        ),
+        (lambda path: _checkpoint(path, "index", "data-00000-of-00001"), r"checkpoint: model.ckpt.meta missing in"),
+        (lambda path: _checkpoint(path, "meta", "data-00000-of-00001"), r"checkpoint: model.ckpt.index missing in"),
+        (lambda path: _checkpoint(path, "meta", "index"), r"checkpoint: model.ckpt.data-00000-of-00001 missing in"),
+        (
+            lambda path: _checkpoint(path, "meta", "index", "data-00000-of-00001"),
+            r"checkpoints need TensorFlow \(.*\): pip install tensorflow",
+        ),
     ],
 )
 def test_a_file_that_cannot_drive(tmp_path: Path, write: Callable[[Path], Path], message: str) -> None:
     with pytest.raises(AcpilotError, match=message) as fault:
         load(write(tmp_path / "model.onnx"))
     assert "\n" not in str(fault.value)
+
+
+def test_only_a_tensorflow_checkpoint_needs_to_be_told_its_outputs(tmp_path: Path) -> None:
+    with pytest.raises(AcpilotError, match="leave --outputs out"):
+        load(write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json()), "steering")
 
 
 def test_any_network_with_a_preprocessing_drives(tmp_path: Path) -> None:

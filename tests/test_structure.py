@@ -78,7 +78,7 @@ def test_help_needs_nothing_heavy() -> None:
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = ('numpy', 'av', 'pyarrow', 'PIL', 'mss', 'panda3d', 'Xlib', 'matplotlib', 'rerun', 'ray', 'torch',"
-        " 'onnxruntime')\n"
+        " 'onnxruntime', 'tensorflow')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

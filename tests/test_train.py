@@ -145,6 +145,9 @@ def test_a_finished_training_is_left_as_it_is(trained: PolicyFolder, made: Path)
     code, output = train(made, trained.folder, *LEARNING)
     assert code == 0
     assert "nothing to do" in output
+    (note,) = [line for line in output.splitlines() if "model.ckpt" in line]
+    assert "model.ckpt is left out: TensorFlow checkpoints need TensorFlow" in note
+    assert note.endswith("pip install tensorflow; then the same command writes it")
     line = one_line(*train(made, trained.folder, *LEARNING, "--seed", "1"))
     assert "trained with --seed 0, not 1: nothing is overwritten" in line
     assert {path: path.stat().st_mtime_ns for path in trained.folder.iterdir()} == before
@@ -228,8 +231,9 @@ def test_what_cannot_be_learnt_from(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_of_somebody_elses_is_not_overwritten(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.onnx", "model.ckpt.index"])
+def test_a_model_of_somebody_elses_is_not_overwritten(dataset: Dataset, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "model.onnx").write_text("mine")
+    (tmp_path / "out" / name).write_text("mine")
     assert "nothing is overwritten" in refusal(dataset, tmp_path / "out")
-    assert (tmp_path / "out" / "model.onnx").read_text() == "mine"
+    assert (tmp_path / "out" / name).read_text() == "mine"

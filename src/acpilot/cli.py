@@ -364,6 +364,8 @@ def train(dataset: Path, /, settings: TrainSettings = TrainSettings()) -> None:
         say(f"off by    {best['steering_error']:.4f} of the steering on average, where held out")
     else:
         say("note  nothing is held out for validation: nothing says how good it is; add a session or a lap")
+    if result.note:
+        say(f"note  {result.note}")
     say(f"look at   {policy.sight_file}, {policy.losses_file.name}, {policy.predictions_file.name}")
 
 
@@ -463,8 +465,9 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
     Autonomy is (1 - interventions x 6 s / elapsed time) x 100 %, as in NVIDIA's PilotNet paper.
 
     Args:
-        policy: A policy's file, such as best_save/model.onnx; expert, for the figures of the practice game's own
-            driver; or package.module:factory, a function of yours that returns a policy (it is run).
+        policy: A policy's file, such as best_save/model.onnx or the TensorFlow checkpoint best_save/model.ckpt; expert,
+            for the figures of the practice game's own driver; or package.module:factory, a function of yours that
+            returns a policy (it is run).
         settings: Where, and how.
     """
     from acpilot.evaluation.evaluate import evaluate as evaluate_policy

@@ -303,6 +303,9 @@ class EvaluateSettings:
     """Each command takes effect so many milliseconds late: how much delay the policy bears."""
     size: tuple[Pixels, Pixels] = (640, 360)
     """Width and height of the picture, pixels."""
+    outputs: str | None = None
+    """Of a TensorFlow checkpoint that acpilot did not write: what it gives, in its order, such as
+    steering,brake,throttle; or, of tensors of its graph, steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
     camera: Literal["bonnet", "cockpit"] = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
     light: Literal["noon", "evening", "overcast"] = "noon"

@@ -48,6 +48,8 @@ class PolicyDriver:
             raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
         self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
         self.policy = policy
+        self.note: str = getattr(policy, "note", "")
+        """What the user should know of it."""
 
     def decide(self, world: World, look: Look) -> Command:
         """Show the policy its part of the picture."""
@@ -78,23 +80,26 @@ def expert_controls(world: World) -> Controls:
     return world.expert.controls(world.car)
 
 
-def open_driver(name: str) -> Driver:
+def open_driver(name: str, outputs: str | None = None) -> Driver:
     """Whoever is to drive.
 
     Args:
         name: of a policy's file; ``package.module:factory``, a function without arguments that returns a ``Policy``;
             or ``expert``. Only an entry point runs code of the user's.
+        outputs: of a TensorFlow checkpoint, as for ``load``.
 
     Raises:
         AcpilotError: there is no such policy, or it cannot be used.
     """
-    if name == "expert":
-        return ExpertDriver()
     found = _ENTRY_POINT.fullmatch(name)
-    if found is None or Path(name).exists():
+    if name != "expert" and (found is None or Path(name).exists()):
         from acpilot.policy.load import load
 
-        return PolicyDriver(load(Path(name)))
+        return PolicyDriver(load(Path(name), outputs))
+    if outputs is not None:
+        raise AcpilotError(f"{name} is no TensorFlow checkpoint: leave --outputs out")
+    if found is None:
+        return ExpertDriver()
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as python -m does
     try:

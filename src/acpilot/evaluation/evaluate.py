@@ -95,14 +95,14 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
     """
     ensure_panda()
     tracks = [track_named(name) for name in dict.fromkeys(settings.track)]
-    driver = open_driver(policy)
+    driver = open_driver(policy, settings.outputs)
     if settings.real_time and (settings.delay_ms or settings.video or not isinstance(driver, PolicyDriver)):
         raise AcpilotError(
             "--real-time is for policies, without --delay-ms (it has a delay of its own) and without --video (acpilot "
             "record makes one): leave one of them out"
         )
     out = settings.out or _next_folder(driver)
-    results, notes = [], []
+    results, notes = [], [driver.note] if isinstance(driver, PolicyDriver) and driver.note else []
     with whole_folder(out, "--out") as part:
         for number, track in enumerate(tracks):
 

@@ -37,8 +37,10 @@ class PilotNet(nn.Module):
             nn.Conv2d(64, 64, 3), nn.ReLU(),
         )  # fmt: skip
         with torch.no_grad():
-            features = self.convolutions(torch.zeros(1, channels, height, width)).numel()
-        self.features = nn.Linear(features, 100)
+            features = self.convolutions(torch.zeros(1, channels, height, width))[0]
+        self.shape_of_features = tuple(features.shape)
+        """Channels, rows, columns of what the convolutions give."""
+        self.features = nn.Linear(features.numel(), 100)
         self.head = nn.Sequential(
             nn.ELU(), nn.Linear(100 + 2 * self.speed, 50),
             nn.ELU(), nn.Linear(50, 10),

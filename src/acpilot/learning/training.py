@@ -32,7 +32,9 @@ try:
     from acpilot.learning.onnx_file import write_onnx
     from acpilot.learning.plots import draw_losses, draw_predictions
     from acpilot.learning.sight import draw_sight
+    from acpilot.learning.tensorflow_file import write_checkpoint
     from acpilot.policy.onnx import OnnxPolicy
+    from acpilot.policy.preprocessing import Preprocessing
 except ImportError as error:
     raise AcpilotError(
         f"training needs {error.name or error}, which is not installed: pip install torch onnx onnxruntime matplotlib"
@@ -54,7 +56,9 @@ class Training:
     record: dict[str, Any]
     """``training.json``."""
     done_before: bool
-    """It was finished already: nothing was done."""
+    """It was finished already: at most a TensorFlow checkpoint that it lacked was written."""
+    note: str
+    """What the user should know, or nothing."""
 
     @property
     def best(self) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     folder = PolicyFolder(settings.out)
     record = _finished(folder, made_of)
     if record is not None:
-        return Training(folder, record, done_before=True)
+        return _completed(folder, record, preprocessing, done_before=True)
     resumed = _resumed(folder, made_of)
 
     threads = resumed["threads"] if resumed else settings.threads or os.cpu_count() or 1
@@ -132,7 +136,7 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
             f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command "
             "again"
         ) from None
-    return Training(folder, record, done_before=False)
+    return _completed(folder, record, preprocessing, done_before=False)
 
 
 def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
@@ -180,7 +184,8 @@ def _finished(folder: PolicyFolder, made_of: dict[str, Any]) -> dict[str, Any] |
         record: dict[str, Any] = json.loads(folder.record_file.read_text(encoding="utf-8"))
         _refuse_another(folder, record, made_of)
     except FileNotFoundError:
-        others = [path for path in (folder.onnx_file, folder.weights_file) if path.exists()]
+        ours = (folder.onnx_file, folder.weights_file, *folder.tensorflow_checkpoint.files)
+        others = [path for path in ours if path.exists()]
         if others and not folder.checkpoint_file.exists():
             raise AcpilotError(
                 f"{others[0]} is there and no training of acpilot's: nothing is overwritten, choose another --out"
@@ -262,15 +267,19 @@ def _save(state: dict[str, Any], path: Path) -> None:
     write_atomically(path, raw.getvalue())
 
 
+def _provenance(record: dict[str, Any]) -> dict[str, Any]:
+    """What the policy's files say of the training."""
+    told = {name: value for name, value in record.items() if name != "epochs"}
+    return {**told, "validation": record["epochs"][record["best_epoch"] - 1]}
+
+
 def _write(
     folder: PolicyFolder, network: PilotNet, batches: Batches, examples: Examples, record: dict[str, Any]
 ) -> None:
     """Write all that a policy is; the record last, since it says that the training is finished."""
     cpu = torch.device("cpu")
     _save(network.state_dict(), folder.weights_file)
-    provenance = {name: value for name, value in record.items() if name != "epochs"}
-    provenance["validation"] = record["epochs"][record["best_epoch"] - 1]
-    write_onnx(network, batches.preprocessing, provenance, folder.onnx_file)
+    write_onnx(network, batches.preprocessing, _provenance(record), folder.onnx_file)
     policy = OnnxPolicy(folder.onnx_file)  # refuses what could not be driven with
     rows = examples.validation if len(examples.validation) else examples.training
     outputs, difference = [], 0.0
@@ -285,3 +294,31 @@ def _write(
     draw_predictions(network.outputs, examples.labels[rows], np.concatenate(outputs), split, folder.predictions_file)
     write_atomically(folder.record_file, json.dumps(record, indent=2) + "\n")
     folder.checkpoint_file.unlink(missing_ok=True)
+
+
+def _completed(
+    folder: PolicyFolder, record: dict[str, Any], preprocessing: Preprocessing, *, done_before: bool
+) -> Training:
+    """Write a finished training's TensorFlow checkpoint, unless it is there; a policy without it drives as well."""
+    note = ""
+    if folder.tensorflow_checkpoint.missing:
+        try:
+            network = _network(folder, preprocessing)
+            write_checkpoint(network, preprocessing, _provenance(record), folder.tensorflow_checkpoint)
+        except (AcpilotError, OSError) as error:
+            note = f"{folder.tensorflow_checkpoint.path} is left out: {error}; then the same command writes it"
+    return Training(folder, record, done_before, note)
+
+
+def _network(folder: PolicyFolder, preprocessing: Preprocessing) -> PilotNet:
+    """A finished training's network.
+
+    Raises:
+        AcpilotError: its weights are missing or damaged.
+    """
+    network = PilotNet(preprocessing)
+    try:
+        network.load_state_dict(torch.load(folder.weights_file, map_location="cpu", weights_only=True))
+    except Exception:  # noqa: BLE001 - as above
+        raise AcpilotError(f"{folder.weights_file} is missing or damaged: train it again with another --out") from None
+    return network

@@ -1,0 +1,28 @@
+"""TensorFlow, imported when it is needed: it takes seconds, and talks."""
+
+import os
+import warnings
+from typing import Any
+
+from acpilot.errors import AcpilotError
+
+PREPROCESSING, PROVENANCE = "acpilot_preprocessing", "acpilot_provenance"
+"""Names of the collections in a checkpoint's ``.meta`` file; both hold JSON."""
+SPEED = "speed:0"
+"""The tensor that takes the speed in a checkpoint of acpilot's: float32 (n, 1), km/h, negative when it is not known."""
+
+
+def import_tensorflow() -> Any:
+    """The module ``tensorflow.compat.v1``; nothing in the process is switched to TensorFlow 1's behaviour.
+
+    Raises:
+        AcpilotError: it is not installed, or cannot be imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is said by exceptions
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tensorflow.compat.v1 as tf
+    except ImportError as error:
+        raise AcpilotError(f"TensorFlow checkpoints need TensorFlow ({error}): pip install tensorflow") from None
+    return tf
