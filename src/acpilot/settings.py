@@ -216,6 +216,8 @@ class TrainSettings:
     """Learn from blurred pictures too."""
     noise: bool = True
     """Learn from noisy pictures too."""
+    start_from: Path | None = None
+    """Go on from the weights of another training, a model.pt, rather than from none: what acpilot improve does."""
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """The same seed gives the same weights, on a processor with the same number of threads."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
