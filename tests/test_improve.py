@@ -31,13 +31,13 @@ from test_convert import one_line
 
 SEEN = PracticeSettings(track="oval", size=(128, 72), renderer="software")
 FLAGS = ("--track", "oval", "--test-track", "oval", "--epochs", "2", "--size", "128", "72", "--renderer", "software")
-COMMAND = ("improve", "best_save", "dataset", "--rounds", "2", *FLAGS)
+COMMAND = ("improve", "best_save", "dataset", *FLAGS, "--rounds")
 
 
 class SlowExpert(ExpertDriver):
     """As many decisions a second as pictures are recorded."""
 
-    rate = 10.0
+    rate = 5.0
 
 
 def nothing(*_: object) -> None:
@@ -65,7 +65,7 @@ def files(*folders: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def improved(place: Path) -> tuple[ImprovedFolder, str]:
     before = files(place / "dataset", place / "best_save", place / "drive")
-    code, output = acpilot(*COMMAND, folder=place)
+    code, output = acpilot(*COMMAND, "2", folder=place)
     assert code == 0, output
     assert files(place / "dataset", place / "best_save", place / "drive") == before, "what was given is left as it is"
     return ImprovedFolder(place / "improved"), output
@@ -145,7 +145,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
 ) -> None:
     for name in ("dataset", "best_save"):
         shutil.copytree(place / name, tmp_path / name)
-    folder = ImprovedFolder(tmp_path / "improved")
+    folder, command = ImprovedFolder(tmp_path / "improved"), (*COMMAND, "1")
     session = folder.session(1, "oval")
     moments: dict[str, Callable[[], object]] = {
         "it drives": session.with_name(session.name + ".part").exists,
@@ -153,31 +153,32 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
         "it is measured": folder.evaluation(1).with_name("evaluation.part").exists,
     }
     for what, moment in moments.items():
-        with running(*COMMAND, folder=tmp_path) as process:
+        with running(*command, folder=tmp_path) as process:
             wait_for(moment, what, 60, step=0.001)
             process.kill()
             process.wait()
     assert len(record_of(folder)["rounds"]) == 1
-    code, output = acpilot(*COMMAND, folder=tmp_path)
+    code, output = acpilot(*command, folder=tmp_path)
     assert code == 0, output
-    assert folder.record_file.read_bytes() == improved[0].record_file.read_bytes()
-    for number in (1, 2):
-        first, second = (
-            torch.load(each.round(number).weights_file, weights_only=True) for each in (improved[0], folder)
-        )
-        assert all(torch.equal(first[name], second[name]) for name in first)
-    there = [{path.relative_to(each.folder) for path in files(each.folder)} for each in (improved[0], folder)]
-    assert there[0] == there[1]
+    undisturbed = record_of(improved[0])
+    assert record_of(folder) == {**undisturbed, "rounds": undisturbed["rounds"][:2]}
+    first, second = (torch.load(each.round(1).weights_file, weights_only=True) for each in (improved[0], folder))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    for name in ("round_0", "round_1", "sessions/improved_1_oval"):
+        there = [
+            {path.relative_to(each.folder) for path in files(each.folder / name)} for each in (improved[0], folder)
+        ]
+        assert there[0] == there[1]
 
 
-def test_what_is_done_is_left_and_more_rounds_go_on(improved: tuple[ImprovedFolder, str], place: Path) -> None:
+def test_what_is_done_is_left_as_it_is(improved: tuple[ImprovedFolder, str], place: Path) -> None:
     before = files(improved[0].folder)
-    code, output = acpilot(*COMMAND, folder=place)
+    code, output = acpilot(*COMMAND, "2", folder=place)
     assert code == 0, output
     assert "nothing to do" in output
-    assert files(improved[0].folder) == before
-    line = one_line(*acpilot(*COMMAND, "--laps", "2", folder=place))
-    assert "holds an improvement made with --laps 1, not 2: nothing is overwritten" in line
+    settings = ImproveSettings(out=improved[0].folder, epochs=3)
+    with pytest.raises(AcpilotError, match="holds an improvement made with --track"):
+        improve_policy(place / "best_save", Dataset.open(place / "dataset"), settings, nothing, nothing)
     assert files(improved[0].folder) == before
 
 
