@@ -96,7 +96,9 @@ def copy_dataset(dataset: Dataset, folder: Path) -> Dataset:
     Raises:
         AcpilotError: the folder is there already or cannot be written, or an image is missing.
     """
-    copy, names = Dataset(folder), dataset.table()["image_name"]
+    copy, names = Dataset(folder), dataset.table()["image_name"].tolist()
+    if strange := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
+        raise AcpilotError(f"{dataset.table_file} names an image outside of the dataset: {strange[0]}")
     with whole_folder(folder, "--out") as part:
         for name in names:
             image = part / name
@@ -108,7 +110,8 @@ def copy_dataset(dataset: Dataset, folder: Path) -> Dataset:
         if dataset.cache_folder.is_dir():
             (part / copy.cache_folder.name).mkdir()
             for file in dataset.cache_folder.iterdir():
-                _link(file, part / copy.cache_folder.name / file.name)
+                if file.suffix != ".part":
+                    _link(file, part / copy.cache_folder.name / file.name)
     return Dataset.open(folder)
 
 
