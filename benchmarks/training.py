@@ -108,7 +108,7 @@ def main() -> None:
         found: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(arguments.runs):
             for way, make in ways.items():
-                learner = Learner(preprocessing, examples, settings.pedals_weight, _CPU)
+                learner = Learner(preprocessing, examples, settings, _CPU)
                 found[way].append(speed(learner, make(), arguments.batches))
         print(
             f"{len(frames)} images of {size[0]} × {size[1]}, batches of {settings.batch}, {os.cpu_count()} cores; "

@@ -108,6 +108,24 @@ def test_a_session_added_later_touches_only_what_is_new(sessions: list[Path], tm
     assert {path: path.stat().st_ino for path in images if path.exists()} == images
 
 
+def test_what_a_policy_drove_is_told_apart_and_never_held_out(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions[1:], out)[0] == 0
+    before = {row["image_name"]: row["split"] for row in table_of(out)}
+    driven = Session.open(sessions[0])
+    driven.manifest.game |= {"driver": "model.onnx", "labels": "expert"}
+    driven.save()
+    code, output = combine(sessions[:1], out)
+    assert code == 0, output
+    table = table_of(out)
+    assert {row["split"] for row in table if row["session"] == "first"} == {"train"}
+    assert {row["image_name"]: row["split"] for row in table if row["session"] != "first"} == before
+    entries = json.loads((out / "dataset.json").read_text())["sessions"]
+    assert (entries["first"]["driver"], entries["first"]["labels"]) == ("model.onnx", "expert")
+    assert "labels" not in entries["second"]
+    assert "A policy drove first:" in (out / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_session_converted_anew_replaces_its_rows(sessions: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "dataset"
     assert combine(sessions, out)[0] == 0

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,11 +15,14 @@ from PIL import Image
 
 from acpilot.dataset.dataset import COLUMNS, Dataset
 from acpilot.errors import AcpilotError
+from acpilot.learning import frames
+from acpilot.learning.frames import network_frames, open_picture
 from acpilot.learning.network import PilotNet
 from acpilot.learning.training import train as learn
 from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.policy.onnx import OnnxPolicy
+from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
@@ -166,10 +170,10 @@ def test_without_speed_and_with_earlier_pictures(made: Path, tmp_path: Path) -> 
     assert policy.drive(bands[0], 0.0) != first[0], "earlier pictures count"
 
 
-def refusal(dataset: Dataset, out: Path) -> str:
+def refusal(dataset: Dataset, out: Path, **settings: Any) -> str:
     """What is said of a dataset that is not trained on; in this process, since loading PyTorch takes seconds."""
     with pytest.raises(AcpilotError) as fault:
-        learn(Dataset.open(dataset.folder), TrainSettings(out=out), lambda *_: None, lambda _: None)
+        learn(Dataset.open(dataset.folder), TrainSettings(out=out, **settings), lambda *_: None, lambda _: None)
     assert "\n" not in str(fault.value)
     return str(fault.value)
 
@@ -229,6 +233,43 @@ def test_what_cannot_be_learnt_from(
     spoil(dataset)
     assert message in refusal(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_of_a_dataset_that_grew_only_new_images_are_decoded(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Path] = []
+
+    def watched(path: Path) -> np.ndarray:
+        decoded.append(path)
+        return open_picture(path)
+
+    monkeypatch.setattr(frames, "open_picture", watched)
+    shutil.rmtree(dataset.cache_folder, ignore_errors=True)
+    names = [str(row[0]) for row in read_rows(dataset)]
+    whole, content = network_frames(dataset, names, Preprocessing(), lambda *_: None)
+    expected = whole.copy()
+    shutil.rmtree(dataset.cache_folder)
+    network_frames(dataset, names[60:], Preprocessing(), lambda *_: None)
+    decoded.clear()
+    grown, same = network_frames(dataset, names, Preprocessing(), lambda *_: None)
+    assert sorted(path.name for path in decoded) == sorted(Path(name).name for name in names[:60])
+    assert np.array_equal(grown, expected)
+    assert same == content
+
+
+def test_a_training_goes_on_from_the_weights_of_another(
+    trained: PolicyFolder, dataset: Dataset, tmp_path: Path
+) -> None:
+    flags = (*LEARNING, "--start-from", str(trained.weights_file), "--epochs", "1", "--learning-rate", "1e-9")
+    code, output = train(dataset.folder, tmp_path / "on", *flags)
+    assert code == 0, output
+    first, second = (OnnxPolicy(folder.onnx_file) for folder in (trained, PolicyFolder(tmp_path / "on")))
+    pictures = np.stack([np.full((66, 200, 3), gray, np.uint8) for gray in (0, 90, 200)])
+    assert second.run(pictures, np.full(3, 82.0)) == pytest.approx(first.run(pictures, np.full(3, 82.0)), abs=1e-3)
+    assert "that began with other weights" in refusal(dataset, tmp_path / "on", epochs=1, learning_rate=1e-9)
+    assert "holds the weights of another network" in refusal(
+        dataset, tmp_path / "out", start_from=trained.weights_file, past_frames=2
+    )
+    assert "there are no PyTorch weights at" in refusal(dataset, tmp_path / "out", start_from=tmp_path / "no.pt")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.ckpt.index"])

@@ -25,6 +25,7 @@ from acpilot.settings import (
     EngineSettings,
     EvaluateSettings,
     ExportSettings,
+    ImproveSettings,
     PracticeSettings,
     RecordSettings,
     ReplaySettings,
@@ -481,6 +482,34 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
     for line in summary(evaluation):
         say(line)
     say(f"look at   {evaluation.folder}")
+
+
+@app.command
+def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveSettings()) -> None:
+    """Improve a policy by its own driving (DAgger): what it meets is labelled with the expert's answer and learnt.
+
+    A policy that has only seen good driving does not know the way back from its own mistakes. In each round it drives
+    the practice game off-screen; the expert says what it should have done; that is added to the dataset, the training
+    goes on, and the autonomy is measured on tracks that it has not learnt from. The best round's model.onnx is kept.
+
+    Policy and dataset are left as they are: all is written to the folder given with --out. Can be interrupted: the
+    same command goes on, and ends with the same policy.
+
+    Args:
+        policy: A folder of acpilot train, such as best_save.
+        dataset: The dataset that it was trained on.
+        settings: Where to drive, and how to learn.
+    """
+    from acpilot.dataset.dataset import Dataset
+    from acpilot.evaluation.improve import improve as improve_policy
+
+    with progress_bar(console, settings.out.name) as progress:
+        result = improve_policy(policy, Dataset.open(dataset), settings, progress, say)
+    if result.done_before:
+        say(f"{settings.out}: nothing to do, these rounds are done; --rounds adds more")
+    say(f"{result.folder.policy.onnx_file}: the policy of round {result.best}")
+    say(f"rounds    {result.folder.record_file}")
+    say(f"look at   {result.folder.evaluation(result.best)}")
 
 
 @app.command

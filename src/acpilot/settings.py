@@ -216,6 +216,8 @@ class TrainSettings:
     """Learn from blurred pictures too."""
     noise: bool = True
     """Learn from noisy pictures too."""
+    start_from: Path | None = None
+    """Go on from the weights of another training, a model.pt, rather than from none: what acpilot improve does."""
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0
     """The same seed gives the same weights, on a processor with the same number of threads."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -318,6 +320,36 @@ class EvaluateSettings:
     """Folder for figures, pictures and track maps; without it evaluation/POLICY_1, _2, …"""
     json: Annotated[bool, Parameter(negative="")] = False
     """Print the figures as JSON for scripts."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ImproveSettings:
+    """How a policy is improved by its own driving."""
+
+    out: Path = Path("improved")
+    """Folder of the improved policy, of the dataset that grew, and of each round."""
+    rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 3
+    """How many; the same command with more goes on from there."""
+    track: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    """Tracks of the practice game to drive and learn from in each round, one --track each; without it, four that are
+    new in each: random:711 … in the first round, random:721 … in the second."""
+    test_track: Annotated[tuple[str, ...], Parameter(negative="")] = tuple(f"random:{seed}" for seed in range(701, 705))
+    """Tracks on which the autonomy is measured after each round; not to be learnt from."""
+    laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
+    """Laps of each drive."""
+    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 10
+    """Epochs of each round's training, which goes on from the weights of the round before."""
+    learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.0005
+    """At the start of each round's training."""
+    size: tuple[Pixels, Pixels] = (640, 360)
+    """Width and height of the picture, pixels."""
+    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    """Where the picture is taken from; as in the recordings that the policy was trained on."""
+    light: Literal["noon", "evening", "overcast"] = "noon"
+    """Light of the scene."""
+    renderer: Literal["auto", "opengl", "software"] = "auto"
+    """What draws the picture; as in the recordings: the two do not draw the same."""
 
 
 @Parameter(name="*")

@@ -18,13 +18,15 @@ from acpilot.dataset.convert import read_stamp
 from acpilot.dataset.dataset import COLUMNS, FORMAT, Dataset
 from acpilot.dataset.dataset_card import dataset_card
 from acpilot.errors import AcpilotError
-from acpilot.files import write_atomically
+from acpilot.files import whole_folder, write_atomically
 from acpilot.marks import read_marks
 from acpilot.progress import Progress
 from acpilot.session import Session
 from acpilot.settings import CombineSettings
 
 _BIN = 0.05  # of steering: frames as rare as each other
+_TOLD_BY_THE_GAME = ("driver", "labels")
+"""Who drove, and whose answers the labels are when not the driver's: only sessions of acpilot improve say so."""
 _DEFAULTS: dict[str, Any] = {"split_by": "lap", "validation": 0.15, "test": 0.0}
 Row = dict[str, str]
 
@@ -74,7 +76,7 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
             known[name] = entry
         dataset.record["sessions"] = dict(sorted(known.items()))
         table = [row for name in dataset.record["sessions"] for row in rows[name]]
-        _split(table, dataset.record["settings"])
+        _split(table, dataset.record)
         _weigh(table)
         write_atomically(dataset.table_file, _csv(table))
         write_atomically(dataset.card_file, dataset_card(dataset.record, table))
@@ -86,6 +88,31 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
         ) from None
     splits, counts = np.unique([row["split"] for row in table], return_counts=True)
     return Combination(dataset, tuple(new), dict(zip(splits.tolist(), counts.tolist(), strict=True)))
+
+
+def copy_dataset(dataset: Dataset, folder: Path) -> Dataset:
+    """The same dataset in another folder, which must not be there yet; images take no room twice.
+
+    Raises:
+        AcpilotError: the folder is there already or cannot be written, or an image is missing.
+    """
+    copy, names = Dataset(folder), dataset.table()["image_name"].tolist()
+    if strange := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
+        raise AcpilotError(f"{dataset.table_file} names an image outside of the dataset: {strange[0]}")
+    with whole_folder(folder, "--out") as part:
+        for name in names:
+            image = part / name
+            image.parent.mkdir(parents=True, exist_ok=True)
+            _link(dataset.image(name), image)
+        for file in (dataset.record_file, dataset.table_file, dataset.card_file):
+            if file.exists():
+                shutil.copyfile(file, part / file.name)
+        if dataset.cache_folder.is_dir():
+            (part / copy.cache_folder.name).mkdir()
+            for file in dataset.cache_folder.iterdir():
+                if file.suffix != ".part":
+                    _link(file, part / copy.cache_folder.name / file.name)
+    return Dataset.open(folder)
 
 
 def _agreed(dataset: Dataset, settings: CombineSettings) -> dict[str, Any]:
@@ -137,6 +164,7 @@ def _entry(session: Session) -> dict[str, Any]:
         "acpilot": __version__,
         "conversion": {**stamp["images"], **stamp["labels"]["settings"]},
         "labels_sha256": hashlib.sha256(labels).hexdigest(),
+        **{key: str(game[key]) for key in _TOLD_BY_THE_GAME if key in game},
     }
 
 
@@ -189,11 +217,14 @@ def _rows_of(session: Session, name: str) -> list[Row]:
     ]
 
 
-def _split(table: list[Row], settings: dict[str, Any]) -> None:
+def _split(table: list[Row], record: dict[str, Any]) -> None:
     """Give each group of rows without a split to the one that lacks most of its share; others keep theirs.
 
     A group is a session or a lap: neighbouring frames look alike, so a split by frame would test on what was learnt.
+    What a policy met, labelled with another's answers, is always learnt from and has no part in the shares: the
+    validation loss goes on meaning the same.
     """
+    settings, sessions = record["settings"], record["sessions"]
     shares = {
         "train": 1 - settings["validation"] - settings["test"],
         **{k: settings[k] for k in ("validation", "test")},
@@ -202,7 +233,9 @@ def _split(table: list[Row], settings: dict[str, Any]) -> None:
     held = dict.fromkeys(shares, 0)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
-        if row["split"]:
+        if "labels" in sessions[row["session"]]:
+            row["split"] = "train"
+        elif row["split"]:
             held[row["split"]] += 1
         else:
             groups.setdefault((row["session"], row["lap"] if settings["split_by"] == "lap" else ""), []).append(row)

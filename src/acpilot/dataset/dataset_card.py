@@ -46,6 +46,13 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
         bound = entry["error_bound_ms"]
         right = "unproven (frame numbers)" if bound is None else f"±{bound:.1f} ms ({entry['alignment']})"
         lines.append(f"| {name} | {entry['car'] or '?'} | {track or '?'} | {rows[name]} | {entry['fps']:g} | {right} |")
+    met = [name for name, entry in record["sessions"].items() if "labels" in entry]
+    if met:
+        lines += [
+            "",
+            f"A policy drove {', '.join(met)}: the images show what it met, the labels are what the practice game's "
+            "expert would have done there. They are all in train.",
+        ]
     lines += [
         "",
         "## Splits",

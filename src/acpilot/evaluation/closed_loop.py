@@ -4,6 +4,7 @@ import math
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -167,8 +168,9 @@ class Watch:
         return reason
 
 
+@cache
 def expert_drive(track: Track, laps: int) -> Drive:
-    """The expert's own drive from the same start, without pictures."""
+    """The expert's own drive from the same start, without pictures; driven once, since it is the same each time."""
     return drive(ExpertDriver(), World(track, expert=True), Observer(), laps=laps, limit=math.inf)
 
 

@@ -1,6 +1,7 @@
 """A network that learns: one step for each batch."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
 from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
 from acpilot.policy.preprocessing import Preprocessing
+from acpilot.settings import TrainSettings
 
 _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
@@ -20,30 +23,55 @@ _RARE = 0.01
 """Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
 
 
+def read_weights(path: Path, preprocessing: Preprocessing) -> dict[str, Tensor]:
+    """The weights that another training wrote, for a network with these inputs and outputs.
+
+    Raises:
+        AcpilotError: the file is missing or damaged, or they are those of another network.
+    """
+    if not path.exists():
+        raise AcpilotError(f"there are no PyTorch weights at {path}: acpilot train writes them beside model.onnx")
+    try:
+        # Nothing but tensors is read: no code of the file runs.
+        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        PilotNet(preprocessing).load_state_dict(weights)
+    except Exception:  # noqa: BLE001 - torch.load raises whatever a damaged file makes it stumble over
+        raise AcpilotError(
+            f"{path} is damaged, or holds the weights of another network: give the model.pt of a policy that was "
+            "trained with the same --speed and --past-frames"
+        ) from None
+    return weights
+
+
 class Learner:
     """A network, its optimizer and its loss, on the device that computes."""
 
     def __init__(
-        self, preprocessing: Preprocessing, examples: Examples, pedals_weight: float, device: torch.device
+        self, preprocessing: Preprocessing, examples: Examples, settings: TrainSettings, device: torch.device
     ) -> None:
-        """Begin with weights that PyTorch's seed decides.
+        """Begin with the weights of another training, or with some that PyTorch's seed decides.
 
         Args:
             preprocessing: of the network's inputs; the order of its outputs.
             examples: what is learnt from.
-            pedals_weight: of throttle and brake in the loss, where steering has 1.
+            settings: how.
             device: that computes.
+
+        Raises:
+            AcpilotError: the weights to start from cannot be had.
         """
         labels, speed = examples.labels[examples.training], examples.speed[examples.training]
         self.network = PilotNet(preprocessing)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+        if settings.start_from:  # it keeps its units, but may drive as slowly and as fast as these examples
+            self.network.load_state_dict(read_weights(settings.start_from, preprocessing))
         self.network.slowest.fill_(float(np.quantile(speed, _RARE)))
         self.network.fastest.fill_(float(np.quantile(speed, 1 - _RARE)))
         self.network.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # PyTorch's hint lacks it
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
-        weights = [1.0 if name == "steering" else pedals_weight for name in preprocessing.outputs]
+        weights = [1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs]
         self._weights = torch.tensor(weights, device=device)
         self._device = device
 

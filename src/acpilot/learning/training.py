@@ -44,8 +44,8 @@ FORMAT = 1
 """Version of ``training.json`` that this program writes."""
 _VERSION = 1
 """Counts changes to what a training makes of the same dataset and settings."""
-_OF_THE_MACHINE = {"out", "device", "threads"}
-"""Settings that do not say what is learnt."""
+_NOT_LEARNT = {"out", "device", "threads", "start_from"}
+"""Settings that do not say what is learnt; of the weights that it starts from, the content does."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class Training:
         return entry
 
 
+def check(dataset: Dataset, settings: TrainSettings) -> None:
+    """Look for what would keep a training from beginning, but for damaged images.
+
+    Raises:
+        AcpilotError: the dataset cannot be learnt from, or the weights to start from cannot be had.
+    """
+    examples, preprocessing = read_examples(dataset, settings)
+    Learner(preprocessing, examples, settings, _device(settings))
+
+
 def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: Show) -> Training:
     """Train a policy, go on with a training that was interrupted, or find that it is finished.
 
@@ -81,6 +91,8 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     """
     examples, preprocessing = read_examples(dataset, settings)
     device = _device(settings)
+    torch.manual_seed(settings.seed)
+    learner = Learner(preprocessing, examples, settings, device)
     frames, content = network_frames(dataset, examples.names, preprocessing, progress)
     made_of = _made_of(dataset, settings, content)
     folder = PolicyFolder(settings.out)
@@ -92,10 +104,8 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     threads = resumed["threads"] if resumed else settings.threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=device.type == "cpu")
-    torch.manual_seed(settings.seed)
     first_picture = open_picture(dataset.image(examples.names[0]))
     batches = Batches(examples, frames, preprocessing, settings, first_picture.shape[1] / first_picture.shape[0])
-    learner = Learner(preprocessing, examples, settings.pedals_weight, device)
     epochs: list[dict[str, float]] = []
     best = learner.weights()
     if resumed:
@@ -108,13 +118,13 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
         folder.folder.mkdir(parents=True, exist_ok=True)
         draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
         while not _is_over(epochs, settings):
-            start, total = time.perf_counter(), 0.0
+            began, total = time.perf_counter(), 0.0
             for number, batch in enumerate(batches.training(len(epochs), device)):
                 step = len(epochs) * batches.per_epoch + number
                 falling = 0.5 * (1 + math.cos(math.pi * step / steps))
                 total += learner.step(batch, settings.learning_rate * falling) * len(batch.image)
                 progress(step + 1, steps)
-            speed = len(examples.training) / (time.perf_counter() - start)
+            speed = len(examples.training) / (time.perf_counter() - began)
             entry = {"training": total / len(examples.training)}
             if len(examples.validation):
                 entry["validation"], errors = learner.measure(batches.unchanged(examples.validation, device))
@@ -141,10 +151,13 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
 
 def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
     """What a policy was trained on and with; no folder of the user's is told."""
-    told = ("car", "track", "fps", "error_bound_ms")
+    told = ("car", "track", "fps", "error_bound_ms", "driver", "labels")
     return {
         "dataset": dataset.folder.resolve().name,
-        "sessions": {name: {key: entry[key] for key in told} for name, entry in dataset.record["sessions"].items()},
+        "sessions": {
+            name: {key: entry[key] for key in told if key in entry}
+            for name, entry in dataset.record["sessions"].items()
+        },
         "rows": {"training": len(examples.training), "validation": len(examples.validation)},
         "environment": {**environment(), **{name: version(name) for name in ("torch", "onnx", "onnxruntime")}},
     }
@@ -162,13 +175,15 @@ def _device(settings: TrainSettings) -> torch.device:
 def _made_of(dataset: Dataset, settings: TrainSettings, images: str) -> dict[str, Any]:
     """What decides the weights: the same means the same training."""
     digest = hashlib.sha256(dataset.record_file.read_bytes() + dataset.table_file.read_bytes())
-    chosen = {name: value for name, value in settings_record(settings).items() if name not in _OF_THE_MACHINE}
+    chosen = {name: value for name, value in settings_record(settings).items() if name not in _NOT_LEARNT}
+    start = settings.start_from and hashlib.sha256(settings.start_from.read_bytes()).hexdigest()
     made_of = {
         "format": FORMAT,
         "version": _VERSION,
         "settings": chosen,
         "dataset_sha256": digest.hexdigest(),
         "images_sha256": images,
+        "start_sha256": start,
     }
     plain: dict[str, Any] = json.loads(json.dumps(made_of))
     return plain
@@ -231,6 +246,7 @@ def _refuse_another(folder: PolicyFolder, there: dict[str, Any], made_of: dict[s
             "version": "made by another version of acpilot",
             "dataset_sha256": "trained on another dataset, or on this one before it changed",
             "images_sha256": "trained on other images",
+            "start_sha256": "that began with other weights",
         }.get(name, f"trained with --{name.replace('_', '-')} {old.get(name)}, not {new[name]}")
         raise AcpilotError(
             f"{folder.folder} holds a policy {told}: nothing is overwritten, choose another --out, or move it away"

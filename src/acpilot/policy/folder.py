@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from acpilot.files import copy_atomically
+
 
 class PolicyFolder:
     """What ``acpilot train`` writes."""
@@ -22,6 +24,17 @@ class PolicyFolder:
         self.losses_file = folder / "losses.png"
         self.predictions_file = folder / "predictions.png"
         self.sight_file = folder / "what_it_sees.png"
+
+    def copy_to(self, other: "PolicyFolder") -> None:
+        """Copy a finished policy, the record last, since it says that the rest is whole.
+
+        Raises:
+            OSError: it cannot be read, or the disk is full.
+        """
+        other.folder.mkdir(parents=True, exist_ok=True)
+        beside = (self.losses_file, self.predictions_file, self.sight_file, *self.tensorflow_checkpoint.files)
+        for file in (self.onnx_file, self.weights_file, *filter(Path.exists, beside), self.record_file):
+            copy_atomically(file, other.folder / file.name)
 
 
 class TensorflowCheckpoint:

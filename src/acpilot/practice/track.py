@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,9 @@ class Track:
         return np.asarray((np.roll(z, -1) - np.roll(z, 1)) / (2 * self.spacing))
 
 
+@cache
 def make_track(name: str) -> Track:
-    """Build a track by its name.
+    """Build a track by its name; the same object each time.
 
     Args:
         name: One of ``TRACK_NAMES``, or ``random:SEED`` with a whole number >= 0.
