@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,6 +260,25 @@ def test_of_a_dataset_that_grew_only_new_images_are_decoded(dataset: Dataset, mo
     assert sorted(decoded) == sorted(new)
     assert np.array_equal(grown, expected)
     assert same == content
+
+
+def test_two_processes_train_one_policy(trained: PolicyFolder, dataset: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "together"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "acpilot", "train"]
+    result = subprocess.run(
+        [*command, str(dataset.folder), "--out", str(out), *LEARNING], cwd=tmp_path, capture_output=True, text=True,
+        check=False, env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("epoch   1/8") == 1, "one of them speaks"
+    alone, together = (json.loads(each.record_file.read_text()) for each in (trained, PolicyFolder(out)))
+    assert together["processes"] == 2
+    last = [record["epochs"][-1] for record in (alone, together)]
+    assert last[1]["validation"] < together["epochs"][0]["validation"] / 2
+    assert last[1]["steering_error"] == pytest.approx(last[0]["steering_error"], abs=0.05), "it has learnt as much"
+    assert load(out).rate == load(trained.folder).rate
+    code, output = train(dataset.folder, out, *LEARNING)
+    assert "trained by 2 processes together, not 1" in one_line(code, output)
 
 
 def test_a_training_goes_on_from_the_weights_of_another(

@@ -3,6 +3,7 @@
 Each command imports what it needs when it runs, so that ``acpilot --help`` is quick and asks for no extra.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -354,6 +355,7 @@ def train(dataset: Path, /, settings: TrainSettings = TrainSettings()) -> None:
     from acpilot.dataset.dataset import Dataset
     from acpilot.learning.training import train as train_policy
 
+    console.quiet = os.environ.get("RANK", "0") != "0"  # of the processes that torchrun starts one speaks
     with progress_bar(console, dataset.name) as progress:
         result = train_policy(Dataset.open(dataset), settings, progress, say)
     best, policy = result.best, result.folder

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from acpilot.learning.augment import Augmentation
 from acpilot.learning.examples import Examples
+from acpilot.learning.team import Team
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
@@ -31,13 +32,14 @@ class Batch(NamedTuple):
 class Batches:
     """Makes batches; the seed and the number of the epoch alone decide which, and how their pictures are changed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917
         self,
         examples: Examples,
         frames: np.ndarray,
         preprocessing: Preprocessing,
         settings: TrainSettings,
         aspect: float,
+        team: Team | None = None,
     ) -> None:
         """Prepare.
 
@@ -47,24 +49,29 @@ class Batches:
             preprocessing: of the frames.
             settings: how to train.
             aspect: width by height of the pictures before preprocessing.
+            team: whose share of each batch is made; without it, all of it.
         """
+        self._team = team or Team.alone()
         self._examples, self._frames, self.preprocessing = examples, frames, preprocessing
         self._settings, self._aspect = settings, aspect
         self._steering = preprocessing.outputs.index("steering")
         self.per_epoch = -(-len(examples.training) // settings.batch)
 
     def training(self, epoch: int, device: torch.device) -> Iterator[Batch]:
-        """As many examples as there are to learn from, in batches."""
-        settings, examples = self._settings, self._examples
+        """As many examples as there are to learn from, in batches; of each this process's share."""
+        settings, examples, team = self._settings, self._examples, self._team
         random = np.random.default_rng([settings.seed, epoch])
-        change = self.augmentation(random)
         order = random.permutation(examples.training)
         if settings.balance:
             weight = examples.weight[examples.training]
             order = random.choice(examples.training, len(order), p=weight / weight.sum())
+        if team.size > 1:  # the same order for all, but not the same changes
+            random = np.random.default_rng([settings.seed, epoch, team.rank])
+        change = self.augmentation(random)
 
         def make(first: int) -> Batch:
             rows = order[first : first + settings.batch]
+            rows = rows[team.rank % len(rows) :: team.size]  # never none: each takes part in every step
             pictures, labels, speed = self.pictures(rows), examples.labels[rows], examples.speed[rows]
             pictures, labels[:, self._steering] = change.change(pictures, labels[:, self._steering], speed)
             speed[random.random(len(rows)) < settings.speed_dropout] = -1

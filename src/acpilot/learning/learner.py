@@ -13,6 +13,7 @@ from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
 from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
+from acpilot.learning.team import Team
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
@@ -47,7 +48,12 @@ class Learner:
     """A network, its optimizer and its loss, on the device that computes."""
 
     def __init__(
-        self, preprocessing: Preprocessing, examples: Examples, settings: TrainSettings, device: torch.device
+        self,
+        preprocessing: Preprocessing,
+        examples: Examples,
+        settings: TrainSettings,
+        device: torch.device,
+        team: Team | None = None,
     ) -> None:
         """Begin with the weights of another training, or with some that PyTorch's seed decides.
 
@@ -56,10 +62,12 @@ class Learner:
             examples: what is learnt from.
             settings: how.
             device: that computes.
+            team: that makes the same steps; without it, this process alone.
 
         Raises:
             AcpilotError: the weights to start from cannot be had.
         """
+        self._team = team or Team.alone()
         labels, speed = examples.labels[examples.training], examples.speed[examples.training]
         self.network = PilotNet(preprocessing)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
@@ -84,6 +92,7 @@ class Learner:
         loss = self._loss(outputs, batch)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._team.average_gradients(self.network)
         self._optimizer.step()
         return float(loss.detach())
 

@@ -32,6 +32,7 @@ try:
     from acpilot.learning.onnx_file import write_onnx
     from acpilot.learning.plots import draw_losses, draw_predictions
     from acpilot.learning.sight import draw_sight
+    from acpilot.learning.team import Team
     from acpilot.learning.tensorflow_file import write_checkpoint
     from acpilot.policy.onnx import OnnxPolicy
     from acpilot.policy.preprocessing import Preprocessing
@@ -42,7 +43,7 @@ except ImportError as error:
 
 FORMAT = 1
 """Version of ``training.json`` that this program writes."""
-_VERSION = 1
+_VERSION = 2
 """Counts changes to what a training makes of the same dataset and settings."""
 _NOT_LEARNT = {"out", "device", "threads", "start_from"}
 """Settings that do not say what is learnt; of the weights that it starts from, the content does."""
@@ -74,7 +75,7 @@ def check(dataset: Dataset, settings: TrainSettings) -> None:
         AcpilotError: the dataset cannot be learnt from, or the weights to start from cannot be had.
     """
     examples, preprocessing = read_examples(dataset, settings)
-    Learner(preprocessing, examples, settings, _device(settings))
+    Learner(preprocessing, examples, settings, _device(settings, Team.alone()))
 
 
 def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: Show) -> Training:
@@ -89,23 +90,35 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
     Raises:
         AcpilotError: the dataset cannot be learnt from, the folder holds another policy, or the disk is full.
     """
-    examples, preprocessing = read_examples(dataset, settings)
-    device = _device(settings)
-    torch.manual_seed(settings.seed)
-    learner = Learner(preprocessing, examples, settings, device)
-    frames, content = network_frames(dataset, examples.names, preprocessing, progress)
-    made_of = _made_of(dataset, settings, content)
-    folder = PolicyFolder(settings.out)
-    record = _finished(folder, made_of)
-    if record is not None:
-        return _completed(folder, record, preprocessing, done_before=True)
-    resumed = _resumed(folder, made_of)
+    team = Team.of_torchrun()
+    device = _device(settings, team)
+    with team.together(device):
+        if team.first:
+            return _train(dataset, settings, team, device, progress, tell)
+        return _train(dataset, settings, team, device, lambda *_: None, lambda _: None)
 
-    threads = resumed["threads"] if resumed else settings.threads or os.cpu_count() or 1
+
+def _train(  # noqa: PLR0913, PLR0915, PLR0917 - reads top to bottom
+    dataset: Dataset, settings: TrainSettings, team: Team, device: torch.device, progress: Progress, tell: Show
+) -> Training:
+    examples, preprocessing = read_examples(dataset, settings)
+    torch.manual_seed(settings.seed)
+    learner = Learner(preprocessing, examples, settings, device, team)
+    with team.one_ahead():
+        frames, content = network_frames(dataset, examples.names, preprocessing, progress)
+    made_of = _made_of(dataset, settings, content, team)
+    folder = PolicyFolder(settings.out)
+    record = team.told(_finished(folder, made_of) if team.first else None)
+    if record is not None:
+        return _completed(folder, record, preprocessing, team, done_before=True)
+    resumed = team.told(_resumed(folder, made_of) if team.first else None)
+
+    threads = resumed["threads"] if resumed else settings.threads or max(1, (os.cpu_count() or 1) // team.beside)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=device.type == "cpu")
     first_picture = open_picture(dataset.image(examples.names[0]))
-    batches = Batches(examples, frames, preprocessing, settings, first_picture.shape[1] / first_picture.shape[0])
+    aspect = first_picture.shape[1] / first_picture.shape[0]
+    batches = Batches(examples, frames, preprocessing, settings, aspect, team)
     epochs: list[dict[str, float]] = []
     best = learner.weights()
     if resumed:
@@ -115,38 +128,42 @@ def train(dataset: Dataset, settings: TrainSettings, progress: Progress, tell: S
 
     steps = settings.epochs * batches.per_epoch
     try:
-        folder.folder.mkdir(parents=True, exist_ok=True)
-        draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
+        if team.first:
+            folder.folder.mkdir(parents=True, exist_ok=True)
+            draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
         while not _is_over(epochs, settings):
-            began, total = time.perf_counter(), 0.0
+            began, total, count = time.perf_counter(), 0.0, 0
             for number, batch in enumerate(batches.training(len(epochs), device)):
                 step = len(epochs) * batches.per_epoch + number
                 falling = 0.5 * (1 + math.cos(math.pi * step / steps))
                 total += learner.step(batch, settings.learning_rate * falling) * len(batch.image)
+                count += len(batch.image)
                 progress(step + 1, steps)
             speed = len(examples.training) / (time.perf_counter() - began)
-            entry = {"training": total / len(examples.training)}
-            if len(examples.validation):
+            entry = {"training": total / count}
+            if team.first and len(examples.validation):
                 entry["validation"], errors = learner.measure(batches.unchanged(examples.validation, device))
                 entry |= {f"{name}_error": error for name, error in errors.items()}
-            epochs.append(entry)
+            epochs.append(team.told(entry))
             if _best(epochs) == len(epochs):
                 best = learner.weights()
-            state = {"made_of": json.dumps(made_of), "threads": threads, "epochs": epochs, "best": best}
-            _save(learner.state() | state, folder.checkpoint_file)
+            if team.first:
+                state = {"made_of": json.dumps(made_of), "threads": threads, "epochs": epochs, "best": best}
+                _save(learner.state() | state, folder.checkpoint_file)
             tell(_told(epochs, settings, speed))
 
         network = learner.network.cpu()
         network.load_state_dict(best)
         record = {**made_of, **_origin(dataset, examples), "device": device.type, "threads": threads}
         record |= {"best_epoch": _best(epochs), "epochs": epochs}
-        _write(folder, network, batches, examples, record)
+        if team.first:
+            _write(folder, network, batches, examples, record)
     except OSError as error:
         raise AcpilotError(
             f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command "
             "again"
         ) from None
-    return _completed(folder, record, preprocessing, done_before=False)
+    return _completed(folder, record, preprocessing, team, done_before=False)
 
 
 def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
@@ -163,16 +180,16 @@ def _origin(dataset: Dataset, examples: Examples) -> dict[str, Any]:
     }
 
 
-def _device(settings: TrainSettings) -> torch.device:
+def _device(settings: TrainSettings, team: Team) -> torch.device:
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise AcpilotError(
             "--device cuda: PyTorch finds no NVIDIA card here; leave the flag out, or install its driver"
         )
     cuda = settings.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if cuda else "cpu")
+    return torch.device("cuda", team.number_here) if cuda else torch.device("cpu")
 
 
-def _made_of(dataset: Dataset, settings: TrainSettings, images: str) -> dict[str, Any]:
+def _made_of(dataset: Dataset, settings: TrainSettings, images: str, team: Team) -> dict[str, Any]:
     """What decides the weights: the same means the same training."""
     digest = hashlib.sha256(dataset.record_file.read_bytes() + dataset.table_file.read_bytes())
     chosen = {name: value for name, value in settings_record(settings).items() if name not in _NOT_LEARNT}
@@ -184,6 +201,7 @@ def _made_of(dataset: Dataset, settings: TrainSettings, images: str) -> dict[str
         "dataset_sha256": digest.hexdigest(),
         "images_sha256": images,
         "start_sha256": start,
+        "processes": team.size,
     }
     plain: dict[str, Any] = json.loads(json.dumps(made_of))
     return plain
@@ -247,6 +265,7 @@ def _refuse_another(folder: PolicyFolder, there: dict[str, Any], made_of: dict[s
             "dataset_sha256": "trained on another dataset, or on this one before it changed",
             "images_sha256": "trained on other images",
             "start_sha256": "that began with other weights",
+            "processes": f"trained by {old.get(name)} processes together, not {new[name]}",
         }.get(name, f"trained with --{name.replace('_', '-')} {old.get(name)}, not {new[name]}")
         raise AcpilotError(
             f"{folder.folder} holds a policy {told}: nothing is overwritten, choose another --out, or move it away"
@@ -313,11 +332,11 @@ def _write(
 
 
 def _completed(
-    folder: PolicyFolder, record: dict[str, Any], preprocessing: Preprocessing, *, done_before: bool
+    folder: PolicyFolder, record: dict[str, Any], preprocessing: Preprocessing, team: Team, *, done_before: bool
 ) -> Training:
     """Write a finished training's TensorFlow checkpoint, unless it is there; a policy without it drives as well."""
     note = ""
-    if folder.tensorflow_checkpoint.missing:
+    if team.first and folder.tensorflow_checkpoint.missing:
         try:
             network = _network(folder, preprocessing)
             write_checkpoint(network, preprocessing, _provenance(record), folder.tensorflow_checkpoint)
