@@ -13,11 +13,12 @@ from Xlib.ext import xtest
 from acpilot.stopping import Stop
 from conftest import wait_for
 
+pytestmark = pytest.mark.real_time
+
 # Prints "ready" when it listens, and how it was stopped.
 WAITER = """
 from acpilot.stopping import Stop
 
-pytestmark = pytest.mark.real_time
 with Stop() as stop:
     print("ready", stop.ways, flush=True)
     while not stop.wait(0.05):
