@@ -17,7 +17,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--fps", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--disturbance", type=float, default=0.6, help="of the expert; 0 for --original, see below")
+    parser.add_argument(
+        "--disturbance",
+        type=float,
+        default=0.6,
+        help="of the expert; 0 with --original: yaw is then made of the steering",
+    )
     parser.add_argument("--shifts", type=float, nargs="+", default=np.arange(-300, 301, 50).tolist())
     parser.add_argument("--original", action="store_true", help="in the form of the original tool: no yaw, no instants")
     arguments = parser.parse_args()
