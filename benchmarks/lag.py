@@ -17,6 +17,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--fps", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--disturbance",
+        type=float,
+        default=0.6,
+        help="of the expert; 0 with --original: yaw is then made of the steering",
+    )
     parser.add_argument("--shifts", type=float, nargs="+", default=np.arange(-300, 301, 50).tolist())
     parser.add_argument("--original", action="store_true", help="in the form of the original tool: no yaw, no instants")
     arguments = parser.parse_args()
@@ -24,7 +30,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for track in arguments.tracks:
             session = make_session(
-                Path(folder) / track, track=track, seconds=arguments.seconds, seed=arguments.seed, fps=arguments.fps
+                Path(folder) / track,
+                track=track,
+                seconds=arguments.seconds,
+                seed=arguments.seed,
+                disturbance=arguments.disturbance,
+                fps=arguments.fps,
             )
             mine = []
             for i, shift in enumerate(arguments.shifts):

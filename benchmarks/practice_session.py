@@ -25,6 +25,7 @@ def make_session(  # noqa: PLR0913
     track: str = "allround",
     seconds: float = 60.0,
     seed: int = 0,
+    disturbance: float = 0.6,
     fps: float = 10.0,
     size: tuple[int, int] = (320, 180),
     controls: Controls | None = None,
@@ -37,6 +38,7 @@ def make_session(  # noqa: PLR0913
         track: name of a track.
         seconds: length of the video.
         seed: of the disturbance of the expert and of the frame times.
+        disturbance: of the expert, 0 to 1.
         fps: frames a second.
         size: of the picture, pixels.
         controls: given throughout; without them the expert drives.
@@ -47,7 +49,7 @@ def make_session(  # noqa: PLR0913
     due = np.arange(round(seconds * fps)) / fps + _MARGIN + random.uniform(0, 0.2 / fps, round(seconds * fps))
     frame_steps = np.rint(due / DT).astype(int)
     road = make_track(track)
-    world = World(road, seed=seed, expert=controls is None, disturbance=0.6)
+    world = World(road, seed=seed, expert=controls is None, disturbance=disturbance)
     recorder = OffscreenRecorder(session, world, size, fps)
     with View(road, ViewOptions(size=size, offscreen=True)) as view:
         taken = 0

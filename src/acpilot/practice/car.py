@@ -128,6 +128,8 @@ class Car:
         """Forward and left, m/s; rad/s counter-clockwise."""
         self.steering = self.throttle = self.brake = 0.0
         """What the wheels and pedals have now; the steering follows the command as fast as the mechanism can."""
+        self.pull = 0.0
+        """What turns the front wheels beyond that without the driver's doing, as ruts in the road do."""
         self.ax = self.ay = 0.0
         """Forward and left, m/s²."""
         self.gear, self.rpm = 1, _IDLE
@@ -224,7 +226,7 @@ class Car:
     ) -> tuple[float, float, float]:
         """Turn the wheels, and return the sum of the tyres' forces: forward N, left N, and about the vertical N m."""
         vx, vy, yaw_rate = self.vx, self.vy, self.yaw_rate
-        angle = -self.steering * MAX_STEER
+        angle = -(self.steering + self.pull) * MAX_STEER
         cosine, sine = cos(angle), sin(angle)
         speeds, side_forces, grips, resistances = self.wheel_speed, self._side_force, surface.grip, surface.resistance
         self.load = loads = self._loads()

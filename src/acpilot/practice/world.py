@@ -38,8 +38,6 @@ class World:
         self.expert = Expert(track) if expert else None
         self.controls = Controls()
         """What the car was given in the last step."""
-        self.expert_controls = Controls()
-        """What the expert, undisturbed, would command; kept current while it drives."""
         self.steps = 0
         self.progress = 0.0
         """Along the centre line, 0 <= progress < 1."""
@@ -94,7 +92,7 @@ class World:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the controls contain a disturbance (the expert's own are in ``expert_controls``)."""
+        """Whether the car is being pulled away from the expert's line."""
         return self.expert_drives and self._disturbance.active
 
     def step(self, controls: Controls | None = None) -> None:
@@ -141,14 +139,17 @@ class World:
         return Car(self._path.x[index], self._path.y[index], self._height[index], self._heading[index])
 
     def _let_expert_decide(self, expert: Expert) -> None:
-        """The expert's answer, and what the disturbance makes of it."""
+        """The expert's answer, and what pulls the car away meanwhile.
+
+        It is the car that is disturbed, not its inputs: what is recorded is at all times the right answer, as in
+        Laskey et al., "DART: Noise Injection for Robust Imitation Learning" (arXiv 1703.09327).
+        """
         seconds = EXPERT_EVERY * DT
         self._put_back_if_stuck(seconds)
         index = int(self._position)
-        self.expert_controls = answer = expert.controls(self.car, index)
+        self.controls = expert.controls(self.car, index)
         shift = self._disturbance.shift(seconds)
-        steering = answer.steering + (expert.steering_aside(shift, self.car.speed, index) if shift else 0.0)
-        self.controls = Controls(max(-1.0, min(1.0, steering)), answer.throttle, answer.brake)
+        self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
