@@ -14,6 +14,7 @@ EXPERT_EVERY = 4
 """Steps between the expert's decisions: 83 a second."""
 
 _LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
+_NEARLY_STANDING = 5.0  # m/s, below which less pushes the car
 _PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
 
 _ROAD, _KERB, _GRASS = (1.0, 0.013), (0.95, 0.015), (0.6, 0.09)  # grip, rolling resistance
@@ -92,7 +93,7 @@ class World:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the car is being pulled away from the expert's line."""
+        """Whether the car is being pulled away from the expert's line or speed."""
         return self.expert_drives and self._disturbance.active
 
     def step(self, controls: Controls | None = None) -> None:
@@ -148,8 +149,9 @@ class World:
         self._put_back_if_stuck(seconds)
         index = int(self._position)
         self.controls = expert.controls(self.car, index)
-        shift = self._disturbance.shift(seconds)
+        shift, push = self._disturbance.after(seconds)
         self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
+        self.car.push = push * min(1.0, self.car.speed / _NEARLY_STANDING)  # nothing drives it backwards
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
