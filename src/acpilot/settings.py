@@ -180,6 +180,9 @@ class TrainSettings:
     """So many frames lie between the pictures that it looks at."""
     label_shift: Annotated[float, Parameter(validator=Number(gte=-2, lte=2))] = 0.0
     """Learn what the driver did so many seconds after each picture: makes up for the delay of driver and car."""
+    slowest: Annotated[float, Parameter(validator=Number(gte=0, lte=1000))] = 10.0
+    """Leave out what was driven more slowly than so many km/h: of a car that hardly moves the wheel says nothing of the
+    road. The policy drives off as the slowest that it has learnt from."""
     balance: bool = True
     """Show pictures with rare steering more often, by the dataset's weights."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
