@@ -321,6 +321,7 @@ def eventually(view: View, condition: Callable[[], bool]) -> bool:
 @pytest.mark.parametrize("renderer", RENDERERS)
 def test_the_window_shows_what_was_drawn_last(display: str, renderer: RendererName) -> None:
     options = ViewOptions(title="acpilot view test", renderer=renderer, burn_clock=True)
+    again = picture(replace(options, offscreen=True), metres=70).astype(int)
     with window(display, options) as (view, connection, ident), mss.MSS() as screen:
         found = connection.create_resource_object("window", ident)
         place = found.translate_coords(connection.screen().root, 0, 0)
@@ -331,7 +332,6 @@ def test_the_window_shows_what_was_drawn_last(display: str, renderer: RendererNa
             view.draw(pose_at(track(), 30 + 10 * step), INSTANT + step * 3_000_000)
             shown = np.asarray(screen.grab(area))[..., 2::-1]
             assert clock_strip.decode(shown) == INSTANT + step * 3_000_000
-        again = picture(replace(options, offscreen=True), metres=70).astype(int)
 
         def shows_it() -> bool:  # the X server may still be at it, below the clock
             return bool(np.abs(np.asarray(screen.grab(area))[12:, :, 2::-1] - again[12:]).mean() < 1.0)
