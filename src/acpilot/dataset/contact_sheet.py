@@ -26,7 +26,7 @@ def contact_sheet(session: Session) -> None:
     with session.labels_file.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     part = session.contact_sheet_file.with_suffix(".part")
-    draw_sheet(rows, session.images_folder).save(part, "PNG")
+    draw_sheet(rows, session.images_folder).save(part, "PNG", compress_level=1)
     replace(part, session.contact_sheet_file)
 
 
