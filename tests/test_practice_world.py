@@ -236,7 +236,7 @@ def test_disturbed_expert_wanders_and_returns(name: str, seed: int) -> None:
     assert world.expert is not None
     offset = world.expert.line.offset
     count = len(offset)
-    spells, aside, slow = 0, [], 0
+    spells, aside = 0, []
     before = False
     while world.time < 60:
         world.step()
@@ -247,9 +247,7 @@ def test_disturbed_expert_wanders_and_returns(name: str, seed: int) -> None:
             right = world.expert.controls(world.car)
             assert abs(world.controls.steering - right.steering) < 0.1, "the inputs are the expert's right answer"
         aside.append(world.lateral - offset[int(world.progress * count)])
-        slow += world.time > 15 and world.car.speed < 0.6 * world.expert.line.speed[int(world.progress * count)]
-    assert 5 <= spells <= 25
-    assert slow * DT > 1, "there are places at which it has to get going again"
+    assert 5 <= spells <= 20
     assert 0.5 < np.abs(aside[5000:]).max() < 5
     assert world.resets == 0
 

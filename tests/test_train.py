@@ -33,7 +33,8 @@ from test_convert import one_line
 
 ROWS, WIDTH, HEIGHT = 192, 160, 90
 LEARNING = ("--epochs", "8", "--batch", "8", "--no-mirror", "--shift", "0", "--rotation", "0", "--no-brightness",
-            "--no-shadow", "--no-blur", "--no-noise", "--threads", "1", "--device", "cpu")  # fmt: skip
+            "--no-shadow", "--no-blur", "--no-noise", "--threads", "1", "--device", "cpu",
+            "--speed-shift", "0")  # fmt: skip
 
 
 def road(steering: float) -> np.ndarray:
@@ -107,6 +108,18 @@ def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder
             assert command.steering == pytest.approx(wanted, abs=0.25)
             assert (command.throttle > 0.5) == (abs(wanted) < 0.4)
             assert command.brake == pytest.approx(0, abs=0.05)
+
+
+def test_it_learns_what_to_do_at_speeds_that_were_not_driven(made: Path, tmp_path: Path) -> None:
+    assert train(made, tmp_path / "best_save", "--epochs", "24", *LEARNING[2:-1], "80")[0] == 0
+    policy = load(tmp_path / "best_save")
+    picture = np.repeat(np.repeat(road(0.6), 4, axis=0), 4, axis=1)
+    left, top, width, height = policy.band(picture.shape[1], picture.shape[0])
+    commands = [policy.drive(picture[top : top + height, left : left + width], speed) for speed in (30.0, 130.0)]
+    slow, fast = (command.throttle - command.brake for command in commands)
+    assert slow > 0.5, "all rows have 80 km/h, at which neither pedal is down"
+    assert fast < -0.3
+    assert [command.steering for command in commands] == pytest.approx([0.6, 0.6], abs=0.25)
 
 
 def test_pytorch_and_onnx_agree(trained: PolicyFolder, made: Path) -> None:

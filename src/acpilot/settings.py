@@ -172,7 +172,11 @@ class TrainSettings:
     """The band of the picture to look at: LEFT TOP WIDTH HEIGHT, shares of it; look at what_it_sees.png."""
     speed: bool = True
     """Let the policy know the speed: from one picture alone it cannot tell when to brake."""
-    speed_dropout: Part = 0.3
+    speed_shift: Annotated[float, Parameter(validator=Number(gte=0, lte=200))] = 60.0
+    """Learn from speeds up to so many km/h off the real one, with the pedals that lead back; 0 for none."""
+    speed_recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=200))] = 15.0
+    """So many km/h too slow a driver presses the throttle fully, and so many too fast the brake."""
+    speed_dropout: Part = 0.1
     """Share of the pictures that are learnt without the speed: standing still must not mean staying so."""
     past_frames: Annotated[int, Parameter(validator=Number(gte=0, lte=8))] = 0
     """How many earlier pictures the policy looks at as well."""
@@ -264,7 +268,7 @@ class PracticeSettings:
     pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 1.0
     """The expert's speed, as a share of what the tyres allow: a policy needs room for its errors."""
     disturbance: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
-    """Push the expert off its line and speed now and then, 0 to 1, so that recordings hold recoveries."""
+    """Push the expert's car off its line now and then, 0 to 1, so that recordings hold recoveries."""
     seed: int = 0
     """Seed of the disturbance: the same seed and inputs give the same drive."""
     title: str = "Assetto Corsa"

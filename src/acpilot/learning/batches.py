@@ -10,6 +10,7 @@ from torch import Tensor
 
 from acpilot.learning.augment import Augmentation
 from acpilot.learning.examples import Examples
+from acpilot.learning.other_speeds import PEDALS, at_other_speeds
 from acpilot.learning.team import Team
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
@@ -54,7 +55,7 @@ class Batches:
         self._team = team or Team.alone()
         self._examples, self._frames, self.preprocessing = examples, frames, preprocessing
         self._settings, self._aspect = settings, aspect
-        self._steering = preprocessing.outputs.index("steering")
+        self._steering, *self._pedals = map(preprocessing.outputs.index, ("steering", *PEDALS))
         self.per_epoch = -(-len(examples.training) // settings.batch)
 
     def training(self, epoch: int, device: torch.device) -> Iterator[Batch]:
@@ -73,8 +74,13 @@ class Batches:
             rows = order[first : first + settings.batch]
             rows = rows[team.rank % len(rows) :: team.size]  # never none: each takes part in every step
             pictures, labels, speed = self.pictures(rows), examples.labels[rows], examples.speed[rows]
+            known = random.random(len(rows)) >= settings.speed_dropout
+            if self.preprocessing.speed:
+                pedals = labels[:, self._pedals]
+                speed, there = at_other_speeds(speed, examples.speed_limit[rows], pedals, settings, random)
+                labels[:, self._pedals] = np.where(known[:, None], there, pedals)
             pictures, labels[:, self._steering] = change.change(pictures, labels[:, self._steering], speed)
-            speed[random.random(len(rows)) < settings.speed_dropout] = -1
+            speed[~known] = -1
             return _batch(pictures, speed, labels, device)
 
         # One thread makes the next batch while this one is learnt from; only one, so that chance falls the same way.

@@ -8,6 +8,7 @@ import numpy as np
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
+from acpilot.learning.other_speeds import fastest
 from acpilot.policy.preprocessing import LIMITS, Preprocessing
 from acpilot.settings import TrainSettings
 
@@ -31,6 +32,9 @@ class Examples:
     """float32 (n, 3), in the order of the policy's outputs."""
     speed: np.ndarray
     """float32 (n,), km/h."""
+    speed_limit: np.ndarray
+    """float32 (n,), km/h: up to which the driver would not have braked, the speed or more; NaN where somebody else
+    drove than the one whose answers are the labels, so that the speed says nothing of what they would have wanted."""
     weight: np.ndarray
     """float64 (n,)."""
     training: np.ndarray
@@ -69,6 +73,8 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         wanted = time + settings.label_shift
         known[run] = (wanted >= time[0]) & (wanted <= time[-1])
         labels[run] = np.stack([np.interp(wanted, time, column) for column in labels[run].T], axis=1)
+    limit = fastest(runs, table["timestamp"], table["speed"], labels, settings.turning_radius)
+    limit[["labels" in sessions[name] for name in table["session"]]] = np.nan
     known &= table["speed"] >= settings.slowest
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
@@ -80,6 +86,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         pictures=pictures,
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
         speed=table["speed"].astype(np.float32),
+        speed_limit=limit.astype(np.float32),
         weight=table["weight"],
         training=training,
         validation=validation,

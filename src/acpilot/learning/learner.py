@@ -13,6 +13,7 @@ from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
 from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
+from acpilot.learning.other_speeds import PEDALS, at_other_speeds
 from acpilot.learning.team import Team
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
@@ -68,7 +69,13 @@ class Learner:
             AcpilotError: the weights to start from cannot be had.
         """
         self._team = team or Team.alone()
-        labels, speed = examples.labels[examples.training], examples.speed[examples.training]
+        learnt = examples.training
+        labels, speed = examples.labels[learnt], examples.speed[learnt]
+        if preprocessing.speed:
+            pedals = [preprocessing.outputs.index(name) for name in PEDALS]
+            speed, labels[:, pedals] = at_other_speeds(
+                speed, examples.speed_limit[learnt], labels[:, pedals], settings, np.random.default_rng(settings.seed)
+            )
         self.network = PilotNet(preprocessing)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from acpilot.policy.preprocessing import LIMITS, Preprocessing
 
-_SPEED_SCALE = 100.0  # km/h
+_SPEED_SCALE = 40.0  # km/h
 
 
 class PilotNet(nn.Module):

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-_SPEED_SCALE = 100.0  # km/h, as in network.py
+_SPEED_SCALE = 40.0  # km/h, as in network.py
 _CONVOLUTIONS = ((5, 2, 24), (5, 2, 36), (5, 2, 48), (3, 1, 64), (3, 1, 64))
 """Side of the kernel, pixels, stride, and features of each."""
 _DENSE = (100, 50, 10, 3)

@@ -130,8 +130,6 @@ class Car:
         """What the wheels and pedals have now; the steering follows the command as fast as the mechanism can."""
         self.pull = 0.0
         """What turns the front wheels beyond that without the driver's doing, as ruts in the road do."""
-        self.push = 0.0
-        """What moves the car forward without the driver's doing, as wind does, m/s²."""
         self.ax = self.ay = 0.0
         """Forward and left, m/s²."""
         self.gear, self.rpm = 1, _IDLE
@@ -274,7 +272,7 @@ class Car:
         speed = sqrt(vx * vx + vy * vy)
         self.ax = (force_x - DRAG * speed * vx) / MASS - GRAVITY * grade
         self.ay = (force_y - DRAG * speed * vy) / MASS
-        self.vx = vx = vx + (self.ax + self.push + self.yaw_rate * vy) * dt
+        self.vx = vx = vx + (self.ax + self.yaw_rate * vy) * dt
         self.vy = vy = vy + (self.ay - self.yaw_rate * vx) * dt
         self.yaw_rate += moment / YAW_INERTIA * dt
         self.heading += self.yaw_rate * dt

@@ -78,10 +78,6 @@ class Expert:
         """
         return self._path.project(car.x, car.y, self._path.nearest(car.x, car.y) if index is None else index)
 
-    def speed_at(self, index: int) -> float:
-        """The speed planned beside a track sample, m/s."""
-        return self._speed[index]
-
     def steering_aside(self, shift: float, speed: float, index: int) -> float:
         """Steering that, added to the expert's, leads the car ``shift`` metres left of its line, but not off the road.
 

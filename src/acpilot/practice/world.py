@@ -14,8 +14,6 @@ EXPERT_EVERY = 4
 """Steps between the expert's decisions: 83 a second."""
 
 _LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
-_HELD_WITHIN = 0.5  # s in which a disturbed car is brought to another speed
-_MOST_SLOWED, _MOST_PUSHED = 10.0, 1.0  # m/s²
 _PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
 
 _ROAD, _KERB, _GRASS = (1.0, 0.013), (0.95, 0.015), (0.6, 0.09)  # grip, rolling resistance
@@ -36,7 +34,7 @@ class World:
             seed: Decides when and how the expert is disturbed.
             expert: Whether the expert drives when ``step`` is given no controls.
             pace: The expert's, as a share of the speed that the tyres allow.
-            disturbance: 0 (none) to 1: how far the expert is led away from its line and speed from time to time.
+            disturbance: 0 (none) to 1: how far the expert is led away from its line from time to time.
         """
         self.track = track
         self.expert_drives = expert
@@ -97,7 +95,7 @@ class World:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the car is being pulled away from the expert's line or speed."""
+        """Whether the car is being pulled away from the expert's line."""
         return self.expert_drives and self._disturbance.active
 
     def step(self, controls: Controls | None = None) -> None:
@@ -153,13 +151,8 @@ class World:
         self._put_back_if_stuck(seconds)
         index = int(self._position)
         self.controls = expert.controls(self.car, index)
-        self._disturbance.let_pass(seconds)
-        shift, pace = self._disturbance.shift, self._disturbance.pace
+        shift = self._disturbance.shift(seconds)
         self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
-        self.car.push = 0.0
-        if pace is not None:
-            wish = (pace * expert.speed_at(index) - self.car.speed) / _HELD_WITHIN
-            self.car.push = max(-_MOST_SLOWED, min(_MOST_PUSHED, wish))
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
