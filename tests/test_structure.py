@@ -83,5 +83,5 @@ def test_help_needs_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
-    for command in ("record", "convert", "train", "report", "practice", "evaluate", "improve", "demo"):
+    for command in ("record", "convert", "train", "report", "practice", "drive", "evaluate", "improve", "demo"):
         assert command in result.stdout

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -23,6 +24,7 @@ from acpilot.settings import (
     CombineSettings,
     ConvertSettings,
     DemoSettings,
+    DriveSettings,
     EngineSettings,
     EvaluateSettings,
     ExportSettings,
@@ -457,6 +459,32 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
     from acpilot.practice.game import play
 
     play(settings, say)
+
+
+@app.command
+def drive(settings: DriveSettings = DriveSettings()) -> None:
+    """Let a policy drive the game: it sees the window and moves a gamepad, until Escape (in any window) or Ctrl-C.
+
+    Start it, bind the game to the gamepad if that is new to it, get on the track. Once a second a line says how it
+    goes. The controls come to rest, and the gamepad is released, with Escape, Ctrl-C, and whenever the policy cannot
+    see what it drives: its window closed, minimised or covered, the game paused or hanging; or when the policy fails.
+
+    A dry run that moves nothing: --gamepad none. In the practice game (acpilot practice --driver virtual): --gamepad
+    virtual.
+    """
+    from acpilot.driving.drive import drive as drive_game
+
+    with status_line(console, "loading the policy ...") as show:
+        ending = drive_game(settings, (lambda _: None) if settings.json else say, show)
+    if settings.json:
+        say(dumps(vars(ending.report), indent=2))
+    else:
+        for line in ending.report.lines():
+            say(line)
+        if ending.session is not None:
+            say(f"next      acpilot check {ending.session.folder}")
+    if ending.fault:
+        raise ending.fault
 
 
 @app.command

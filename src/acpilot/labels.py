@@ -125,6 +125,14 @@ def label_frames(
     )
 
 
+def driven_by_person(session: Session, instants: np.ndarray) -> np.ndarray:
+    """At which instants, int64 (n,) ns, a person drove, not a policy nor nobody: bool (n,)."""
+    drivers = session.manifest.drivers
+    latest = np.searchsorted([instant for instant, _ in drivers], instants, side="right") - 1
+    by_person: np.ndarray = latest < 0
+    return by_person
+
+
 def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int) -> Labels:
     """Label the frames of the original tool's sessions: frame n belongs to the row that names it.
 

@@ -66,6 +66,11 @@ class Manifest:
     steering: Steering | None = None
     alignment: Alignment | None = None
     counts: Counts = field(default_factory=Counts)
+    drivers: list[tuple[int, str]] = field(default_factory=list)
+    """Who drove, from which instant (ns, monotonic clock) on: a policy's name, or "" for nobody, when the controls were
+    at rest. Before the first, and where there is none, a person."""
+    drive: dict[str, Any] = field(default_factory=dict)
+    """How ``acpilot drive`` drove: settings, rate, latency."""
     ended_by: str = ""
     problems: list[str] = field(default_factory=list)
     format: int = FORMAT

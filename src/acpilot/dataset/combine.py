@@ -26,7 +26,8 @@ from acpilot.settings import CombineSettings
 
 _BIN = 0.05  # of steering: frames as rare as each other
 _TOLD_BY_THE_GAME = ("driver", "labels")
-"""Who drove, and whose answers the labels are when not the driver's: only sessions of acpilot improve say so."""
+"""Who drove, and whose answers the labels are when not the driver's: only sessions of acpilot improve, and of acpilot
+drive, say so."""
 _DEFAULTS: dict[str, Any] = {"split_by": "lap", "validation": 0.15, "test": 0.0}
 Row = dict[str, str]
 

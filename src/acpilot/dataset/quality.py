@@ -12,7 +12,7 @@ from acpilot.dataset.lag import estimate_lag
 from acpilot.dataset.picture_faults import picture_faults
 from acpilot.dataset.spells import find_spells
 from acpilot.errors import AcpilotError
-from acpilot.labels import MAX_GAP, Labels, session_labels
+from acpilot.labels import MAX_GAP, Labels, driven_by_person, session_labels
 from acpilot.marks import Mark, read_marks, write_marks
 from acpilot.original import read_inputs
 from acpilot.progress import Progress
@@ -284,6 +284,7 @@ def _balance(steering: np.ndarray) -> Finding:
 def _spells_of(session: Session) -> list[Mark]:
     labelled_by_expert = session.manifest.game.get("labels") == "expert"
     samples = read_telemetry(session.telemetry_file)
+    samples["ai_controlled"] = samples["ai_controlled"] | ~driven_by_person(session, samples["instant"])
     return find_spells(samples, session.manifest.start, keep_before_resets=labelled_by_expert)
 
 

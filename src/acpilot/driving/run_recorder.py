@@ -1,0 +1,75 @@
+"""Records what a policy drives as a session, beside the driving loop."""
+
+import threading
+from typing import Any
+
+from acpilot.errors import AcpilotError
+from acpilot.recording import live_pages, record_into
+from acpilot.session import Session, settings_record
+from acpilot.settings import DriveSettings, RecordSettings
+from acpilot.stopping import Stop
+from acpilot.threads import guarded_thread
+
+_SLOWEST, _FASTEST = 5.0, 60.0  # frames a second
+
+
+class RunRecorder:
+    """A recording in a thread of its own, through the built-in recorder; its manifest says who drove when."""
+
+    def __init__(self, settings: DriveSettings, driver: str, rate: float) -> None:
+        """Start it; returns once it records.
+
+        Args:
+            settings: of the drive.
+            driver: name of the policy.
+            rate: of the policy, decisions a second: so many frames are recorded.
+
+        Raises:
+            AcpilotError: it cannot be started; nothing is left behind.
+        """
+        self.failure: Exception | None = None
+        """What has ended it, if it was not ``finish``."""
+        self._settings = RecordSettings(
+            recorder="screen", fps=max(_SLOWEST, min(_FASTEST, rate)), title=settings.title, pages=settings.pages,
+            output=settings.output,
+        )  # fmt: skip
+        self._pages = live_pages(settings.pages)
+        self._session = Session.create(settings.output, settings_record(self._settings))
+        self._session.manifest.game["driver"] = driver
+        self._stop = Stop(escape=False)
+        self._driver: str | None = None
+        self._begun = threading.Event()
+        self._recording = guarded_thread(self, self._record, "run recorder", self._begun)
+        self._recording.start()
+        self._begun.wait()
+        if self.failure is not None:
+            raise AcpilotError(str(self.failure)) from self.failure
+
+    def _record(self) -> None:
+        with self._pages:
+            ending = record_into(self._session, self._settings, self._pages, self._stop, lambda _: self._begun.set())
+        self.failure = ending.fault
+
+    def drives(self, driver: str, instant: int) -> None:
+        """That one drives at this instant, and until another does."""
+        if driver != self._driver:
+            self._session.manifest.drivers.append((instant, driver))
+            self._driver = driver
+
+    def finish(self, reason: str, report: dict[str, Any]) -> Session:
+        """End the recording and take the drive's report into the session.
+
+        Raises:
+            AcpilotError: it had ended before.
+        """
+        self._stop.request(reason)
+        self._recording.join()
+        session = self._session
+        session.manifest.drive = report
+        try:
+            session.save()
+        except OSError as error:
+            raise AcpilotError(f"{session.manifest_file} could not be written: {error.strerror or error}") from None
+        if self.failure is not None:
+            raise AcpilotError(f"{self.failure}; what was recorded of the run is kept in {session.folder}")
+        return session
