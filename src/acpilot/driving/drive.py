@@ -15,7 +15,7 @@ from acpilot.clock import NS, now
 from acpilot.driving.debug_window import DebugWindow
 from acpilot.driving.game import Game
 from acpilot.driving.gamepad import Gamepad, open_gamepad
-from acpilot.driving.loop import Cycle, DrivingLoop
+from acpilot.driving.loop import LATE, Cycle, DrivingLoop
 from acpilot.driving.run_recorder import RunRecorder
 from acpilot.driving.screen import open_screen
 from acpilot.errors import AcpilotError
@@ -37,6 +37,7 @@ _HUNG = 2.0
 """Seconds after which a cycle that is still under way is taken for a hang."""
 _BRAKING, _STANDING_KMH = 5.0, 1.0
 _FASTEST = 240.0  # decisions a second
+_SHOW_EVERY = NS // 10
 
 Say = Callable[[str], None]
 
@@ -210,8 +211,11 @@ class _Drive:
                     return self.failure
                 raise self.failure
             if self._loop is not None:
-                if self._loop.rest_if_late() > _HUNG:
+                late = self._loop.rest_if_late()
+                if late > _HUNG:
                     return AcpilotError(f"{self._policy.name} has not answered for {_HUNG:g} s: the drive ends")
+                if late:
+                    telling.rest(LATE)
                 telling.tell(self._loop.game.area)
         return None
 
@@ -249,6 +253,7 @@ class _Telling:
     def __init__(self, say: Say, show: Show, run: RunRecorder | None, window: DebugWindow | None) -> None:
         self._say, self._show, self._run, self._window = say, show, run, window
         self._start = self._second = now()
+        self._shown = 0
         self._recent: list[Cycle] = []
         self._last: Cycle | None = None
         self._size: tuple[int, int] | None = None
@@ -265,9 +270,13 @@ class _Telling:
         self._last = cycle
         if self._run is not None:
             self._run.drives(cycle.driver, cycle.grabbed)
-        if cycle.why_rest != self._why_rest:
-            self._why_rest = cycle.why_rest
-            self.note(f"controls at rest: {cycle.why_rest}" if cycle.why_rest else "driving on")
+        self.rest(cycle.why_rest)
+
+    def rest(self, why: str) -> None:
+        """The controls are at rest for this reason; not at rest when it is empty."""
+        if why != self._why_rest:
+            self._why_rest = why
+            self.note(f"controls at rest: {why}" if why else "driving on")
 
     def tell(self, area: Area) -> None:
         """Say what is new, and once a second how it goes."""
@@ -287,7 +296,9 @@ class _Telling:
         if elapsed >= 1:
             self._say(self._line(self._recent, elapsed))
             self._recent, self._second = [], now()
-        self._show(self._line([self._last], None))
+        if now() - self._shown >= _SHOW_EVERY:
+            self._show(self._line([self._last], None))
+            self._shown = now()
 
     def _line(self, cycles: list[Cycle], elapsed: float | None) -> str:
         last = self._last
@@ -298,9 +309,9 @@ class _Telling:
         if elapsed is not None and taken:
             latency += f" (worst {max(taken):5.1f})"
         speed = "  - km/h" if last.speed_kmh is None else f"{last.speed_kmh:3.0f} km/h"
-        command, applied = last.command, last.applied
+        command, applied = last.command, REST if self._why_rest else last.applied
         return (
             f"{(now() - self._start) / NS:6.1f} s | {rate}{latency} | steering {command.steering:+.3f} -> "
             f"{applied.steering:+.3f} | throttle {applied.throttle:.2f} | brake {applied.brake:.2f} | {speed}"
-            + (f" | at rest: {last.why_rest}" if last.why_rest else "")
+            + (f" | at rest: {self._why_rest}" if self._why_rest else "")
         )

@@ -17,6 +17,7 @@ from acpilot.settings import DriveSettings
 
 NOBODY = ""
 """Drives while the controls are at rest."""
+LATE = "the policy has not answered in time"
 _UNKNOWN_SPEED = -1.0
 
 
@@ -92,10 +93,9 @@ class DrivingLoop:
             self._policy.reset()
             self._drives = True
         command = self._decide(picture)
-        took = now() - self.began
-        if took > self._late_after:
+        if now() - self.began > self._late_after:
             self.overruns += 1
-            return self._rest(f"the policy took {took / 1e6:.0f} ms")
+            return self._rest(LATE)
         applied = self._controls.shape(command, (grabbed - (self._shaped or grabbed)) / NS, game.speed_kmh)
         self._shaped = grabbed
         self._set(applied)
@@ -130,11 +130,12 @@ class DrivingLoop:
         self._shaped, self._drives = 0, False
 
     def rest_if_late(self) -> float:
-        """Bring the controls to rest when a cycle takes too long; for how many seconds it has been under way."""
+        """Bring the controls to rest when a cycle takes too long; for how many seconds it has then been under way."""
         began = self.began
         taken = now() - began if began else 0
-        if taken > self._late_after:
-            self._set(REST)
+        if taken <= self._late_after:
+            return 0.0
+        self._set(REST)
         return taken / NS
 
     def let_go(self, brake: float = 0.0) -> None:

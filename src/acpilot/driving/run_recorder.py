@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 
+from acpilot.driving.loop import NOBODY
 from acpilot.errors import AcpilotError
 from acpilot.recording import live_pages, record_into
 from acpilot.session import Session, settings_record
@@ -36,8 +37,9 @@ class RunRecorder:
         self._pages = live_pages(settings.pages)
         self._session = Session.create(settings.output, settings_record(self._settings))
         self._session.manifest.game["driver"] = driver
+        self._session.manifest.drivers = [(0, NOBODY)]
         self._stop = Stop(escape=False)
-        self._driver: str | None = None
+        self._driver = NOBODY
         self._begun = threading.Event()
         self._recording = guarded_thread(self, self._record, "run recorder", self._begun)
         self._recording.start()
