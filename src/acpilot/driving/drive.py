@@ -195,8 +195,9 @@ class _Drive:
             try:
                 while not self._ending.is_set():
                     self._cycles.append(loop.cycle())
-            finally:
-                loop.let_go()
+            except BaseException:
+                loop.let_go()  # at once; the other thread may brake then
+                raise
 
     def _watch_over(self, stop: Stop, telling: "_Telling") -> AcpilotError | None:
         """Look at the loop until there is a reason to stop; the fault that was the reason, if one was."""
