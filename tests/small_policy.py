@@ -5,6 +5,7 @@ the expert says each time how it would steer there (DAgger).
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from acpilot.settings import PracticeSettings
 SETTINGS = PracticeSettings(track="oval", renderer="software", size=(320, 180))
 SPEED_KMH, SWAY, ROUNDS = 55.0, 0.2, 2
 RIDGE = 100.0
-PREPROCESSING_OF_IT = Preprocessing()
+Prepare = Callable[[np.ndarray], np.ndarray]
 
 
 def throttle(speed_kmh: float) -> float:
@@ -35,16 +36,18 @@ class Student:
 
     name, rate = "student", 10.0
 
-    def __init__(self) -> None:
+    def __init__(self, band: Callable[[int, int], tuple[int, int, int, int]], prepare: Prepare) -> None:
+        """See through a policy's eyes: the part of the picture that it looks at, and what its network sees of it."""
+        self.band, self.prepare = band, prepare
         self.pictures: list[np.ndarray] = []
         self.answers: list[float] = []
         self.weights: np.ndarray | None = None
         self.bias = 0.0
 
     def decide(self, world: World, look: Look) -> Command:
-        picture, preprocessing = look(), PREPROCESSING_OF_IT
-        left, top, width, height = preprocessing.band(picture.shape[1], picture.shape[0])
-        seen = preprocessing.prepare(picture[top : top + height, left : left + width])
+        picture = look()
+        left, top, width, height = self.band(picture.shape[1], picture.shape[0])
+        seen = self.prepare(picture[top : top + height, left : left + width])
         answer = expert_controls(world).steering
         self.pictures.append(seen)
         self.answers.append(answer)
@@ -71,19 +74,25 @@ class Student:
         whole = weights.reshape(height // 2, width // 2, 3).repeat(2, 0).repeat(2, 1) / 4
         self.weights = (whole / 255).astype(np.float32).reshape(-1)
 
+    def study(self) -> tuple[np.ndarray, float]:
+        """Drive and learn; weights of the pixels of a picture, float32 (39600,), 0 … 255, and the steering without."""
+        track = make_track("oval")
+        for _ in range(1 + ROUNDS):
+            world = World(track, expert=True)
+            with Camera(world, SETTINGS) as camera:
+                drive(self, world, Observer(), laps=1, limit=150.0, look=camera.look)
+            self.learn()
+        assert self.weights is not None
+        return self.weights, self.bias
+
 
 def train_small_policy(path: Path) -> None:
-    """Train it and write it as an ONNX file of acpilot's form."""
-    student, track = Student(), make_track("oval")
-    for _ in range(1 + ROUNDS):
-        world = World(track, expert=True)
-        with Camera(world, SETTINGS) as camera:
-            drive(student, world, Observer(), laps=1, limit=150.0, look=camera.look)
-        student.learn()
-    assert student.weights is not None
+    """Train one and write it as an ONNX file of acpilot's form."""
+    preprocessing = Preprocessing()
+    weights, bias = Student(preprocessing.band, preprocessing.prepare).study()
     constants = {
-        "weights": student.weights[:, None],
-        "bias": np.array([[student.bias, 0.0, 0.0]], np.float32),
+        "weights": weights[:, None],
+        "bias": np.array([[bias, 0.0, 0.0]], np.float32),
         "flat": np.array([0, -1]),
         "wanted": np.array([[SPEED_KMH]], np.float32),
         "ten": np.array([[10.0]], np.float32),
@@ -105,13 +114,13 @@ def train_small_policy(path: Path) -> None:
         nodes,
         "small",
         [
-            helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["n", *PREPROCESSING_OF_IT.input_shape]),
+            helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["n", *preprocessing.input_shape]),
             helper.make_tensor_value_info(SPEED, TensorProto.FLOAT, ["n", 1]),
         ],
         [helper.make_tensor_value_info(COMMAND, TensorProto.FLOAT, ["n", 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {PREPROCESSING: PREPROCESSING_OF_IT.to_json()})
+    helper.set_model_props(model, {PREPROCESSING: preprocessing.to_json()})
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())

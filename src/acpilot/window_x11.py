@@ -8,6 +8,7 @@ from typing import Any
 
 from Xlib import X, display, error
 from Xlib.ext import damage
+from Xlib.protocol import request
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
@@ -91,15 +92,22 @@ class X11Window:
 
     def client_area(self) -> Area | None:
         """Its client area on the screen; None while minimised or gone."""
+        asked: dict[str, Any] = {"display": self._connection.display, "defer": True}
+        window = self.identifier
         try:
-            if self._handle.get_attributes().map_state != X.IsViewable:
-                return None
-            state = self._handle.get_full_property(self._state, X.AnyPropertyType)
-            if state is not None and self._hidden in state.value:
-                return None
-            size = self._handle.get_geometry()
-            origin = self._root.translate_coords(self._handle, 0, 0)
+            # All is asked before the first answer is waited for: a driving loop asks in each cycle.
+            attributes = request.GetWindowAttributes(**asked, window=window)
+            state = request.GetProperty(
+                **asked, delete=False, window=window, property=self._state, type=X.AnyPropertyType,
+                long_offset=0, long_length=64,
+            )  # fmt: skip
+            size = request.GetGeometry(**asked, drawable=window)
+            origin = request.TranslateCoords(**asked, src_wid=window, dst_wid=self._root.id, src_x=0, src_y=0)
+            for answer in (attributes, state, size, origin):
+                answer.reply()
         except _GONE:
+            return None
+        if attributes.map_state != X.IsViewable or (state.property_type and self._hidden in state.value[1]):
             return None
         return Area(origin.x, origin.y, size.width, size.height)
 
