@@ -66,6 +66,13 @@ def test_without_its_package_the_xbox_gamepad_is_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_its_settings_are_read_from_the_environment(pages: str, tmp_path: Path) -> None:
+    flags = ("gamepad-test", "--gamepad", "virtual", "--pages", pages, "--duration", "0.1")
+    code, output = acpilot(*flags, folder=tmp_path, environment={"ACPILOT_GAMEPAD_TEST_AXIS": "brake"})
+    assert code == 0
+    assert output.splitlines()[1].startswith("brake")
+
+
 @pytest.mark.parametrize(
     "flags", [("--gamepad", "wheel"), ("--axis", "clutch"), ("--duration", "0"), ("--pages", "a/b")]
 )

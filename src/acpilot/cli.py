@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class _Environment(Env):
+    """Variables of the environment: with an underscore where a command's name has a hyphen, which no shell allows."""
+
+    def _prefix(self, commands: tuple[str, ...]) -> str:
+        return super()._prefix(commands).replace("-", "_")
+
+
 app = App(
     name="acpilot",
     help="""Turns laps driven in Assetto Corsa into a driver.
@@ -51,7 +59,7 @@ app = App(
     (a section per command: [record], fps = 20).
     """,
     version=__version__,
-    config=[Env("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    config=[_Environment("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
 console = Console(highlight=False)
