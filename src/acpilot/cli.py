@@ -28,6 +28,7 @@ from acpilot.settings import (
     EngineSettings,
     EvaluateSettings,
     ExportSettings,
+    GamepadTestSettings,
     ImproveSettings,
     PracticeSettings,
     RecordSettings,
@@ -41,6 +42,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class _Environment(Env):
+    """Variables of the environment: with an underscore where a command's name has a hyphen, which no shell allows."""
+
+    def _prefix(self, commands: tuple[str, ...]) -> str:
+        return super()._prefix(commands).replace("-", "_")
+
+
 app = App(
     name="acpilot",
     help="""Turns laps driven in Assetto Corsa into a driver.
@@ -53,7 +62,7 @@ app = App(
     (a section per command: [record], fps = 20).
     """,
     version=__version__,
-    config=[Env("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    config=[_Environment("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
 console = Console(highlight=False)
@@ -540,6 +549,24 @@ def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveS
     say(f"{result.folder.policy.onnx_file}: the policy of round {result.best}")
     say(f"rounds    {result.folder.record_file}")
     say(f"look at   {result.folder.evaluation(result.best)}")
+
+
+@app.command
+def gamepad_test(settings: GamepadTestSettings = GamepadTestSettings()) -> None:
+    """Move each axis of the gamepad in turn, so that it can be bound in the game's control settings.
+
+    A game binds the axis that it sees moving: start this, go to the game, and let it bind steering, throttle and
+    brake while each moves (--axis steering moves only that one). The gamepad is there as long as this runs, and
+    again whenever acpilot drives.
+
+    Args:
+        settings: Which gamepad, and what to move.
+    """
+    from acpilot.driving.axis_test import move_axes
+
+    with status_line(console, "connecting ...") as show:
+        reason = move_axes(settings, say, show)
+    say(f"stopped by {reason}: the gamepad is at rest and disconnected")
 
 
 @app.command

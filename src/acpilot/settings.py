@@ -419,6 +419,21 @@ class ImproveSettings:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class GamepadTestSettings:
+    """Which gamepad is tried, and how."""
+
+    gamepad: Literal["xbox", "virtual"] = "xbox"
+    """Which: xbox, an Xbox 360 controller for any game, or virtual, the practice game's own."""
+    axis: Literal["all", "steering", "throttle", "brake"] = "all"
+    """Move only this one, again and again: so the game cannot bind another by mistake."""
+    duration: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    """Stop by itself after so many seconds; without it, Escape or Ctrl-C stops."""
+    pages: Annotated[str, Parameter(validator=_is_a_plain_name)] = DEFAULT_PAGES
+    """Names of the practice game's memory pages, by which it finds the virtual gamepad."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class DemoSettings:
     """How the demonstration is run."""
 

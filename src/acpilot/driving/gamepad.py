@@ -30,7 +30,7 @@ class GamepadState(NamedTuple):
         Raises:
             ValueError: one of them is not a number, so that none is near.
         """
-        if math.isnan(steering + throttle + brake):
+        if any(map(math.isnan, (steering, throttle, brake))):
             raise ValueError(f"no gamepad can be set to {steering}, {throttle}, {brake}")
         return cls(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))
 

@@ -3,7 +3,7 @@
 import gc
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
@@ -17,10 +17,9 @@ from acpilot.practice.pose import Pose
 from acpilot.practice.publishing import WorldPublisher
 from acpilot.practice.track import TRACK_NAMES, Track, make_track
 from acpilot.practice.world import DT, World
+from acpilot.progress import Say
 from acpilot.settings import PracticeSettings
 from acpilot.telemetry.shared_memory import PagePublisher
-
-Say = Callable[[str], None]
 
 _POSE_FIELDS = ("x", "y", "z", "heading", "pitch", "roll", "steering", "speed_kmh", "gear", "rpm")
 _GEAR = _POSE_FIELDS.index("gear")
