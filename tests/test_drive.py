@@ -1,10 +1,12 @@
 """acpilot drive: policies at the wheel of the practice game's real window, and what makes them let go of it."""
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,6 +163,30 @@ def test_however_it_ends_the_car_is_let_go(start_game: Start, folder: Path) -> N
             car.wait_until_let_go(seconds)
             code, output = ended(process)
             assert code == (-signal.SIGKILL if way == signal.SIGKILL else 0), output
+
+
+def test_escape_is_heard_while_the_terminal_holds_up_what_is_printed(
+    start_game: Start, screen: xdisplay.Display, folder: Path
+) -> None:
+    game = start_game(*SMALL)
+    car = Car(game)
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"." * 3700)  # room for two or three lines: whoever prints more waits
+    command = [sys.executable, "-m", "acpilot", *flags(game, "--model", "policies:ahead")]
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+    try:
+        os.close(writer)
+        car.wait_until_driven(70.0)
+        press(screen, XK.XK_Escape)
+        car.wait_until_let_go(0.5)
+        assert process.poll() is None
+        with os.fdopen(reader) as pipe:
+            assert "ended by  Escape" in pipe.read()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_policy_that_fails_lets_go_and_says_why(start_game: Start, folder: Path) -> None:

@@ -474,9 +474,10 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
 def drive(settings: DriveSettings = DriveSettings()) -> None:
     """Let a policy drive the game: it sees the window and moves a gamepad, until Escape (in any window) or Ctrl-C.
 
-    Start it, bind the game to the gamepad if that is new to it, get on the track. Once a second a line says how it
-    goes. The controls come to rest, and the gamepad is released, with Escape, Ctrl-C, and whenever the policy cannot
-    see what it drives: its window closed, minimised or covered, the game paused or hanging; or when the policy fails.
+    Bind the game to the gamepad first (acpilot gamepad-test), start this, get on the track. Once a second a line says
+    how it goes. With Escape and Ctrl-C the controls come to rest and the gamepad is released, and so when the window is
+    closed or minimised, or when the game hangs or the policy fails. While the game is paused or its window covered, the
+    controls are at rest; then it goes on.
 
     A dry run that moves nothing: --gamepad none. In the practice game (acpilot practice --driver virtual): --gamepad
     virtual.

@@ -3,10 +3,9 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from acpilot.driving.gamepad import Gamepad, open_gamepad
 from acpilot.driving.loop import LATE, Cycle, DrivingLoop
 from acpilot.driving.run_recorder import RunRecorder
 from acpilot.driving.screen import open_screen
+from acpilot.driving.telling import Say, Telling
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
 from acpilot.policy.policy import REST, Policy
@@ -29,7 +29,7 @@ from acpilot.stopping import Stop
 from acpilot.telemetry.pages import PHYSICS
 from acpilot.telemetry.shared_memory import PageReader
 from acpilot.threads import guarded_thread
-from acpilot.window import Area, find_window, visible_area
+from acpilot.window import find_window, visible_area
 
 _LOOK = 0.01
 """Seconds between two looks at the loop: Escape is heard within them."""
@@ -37,9 +37,6 @@ _HUNG = 2.0
 """Seconds after which a cycle that is still under way is taken for a hang."""
 _BRAKING, _STANDING_KMH = 5.0, 1.0
 _FASTEST = 240.0  # decisions a second
-_SHOW_EVERY = NS // 10
-
-Say = Callable[[str], None]
 
 
 @dataclass
@@ -114,7 +111,7 @@ def drive(settings: DriveSettings, say: Say, show: Show) -> DriveEnding:
                 "on Wayland pip install acpilot[wayland]); --no-stop-key drives all the same"
             )
         stack.enter_context(undisturbed())
-        return _Drive(policy, gamepad, reader, settings).run(stop, say, show)
+        return _Drive(policy, gamepad, reader, settings, stop).run(say, show)
 
 
 def _refuse_what_cannot_be(policy: Policy, settings: DriveSettings) -> None:
@@ -139,21 +136,24 @@ def _refuse_what_cannot_be(policy: Policy, settings: DriveSettings) -> None:
 class _Drive:
     """One drive: the loop in a thread of its own, watched over by the thread that runs it."""
 
-    def __init__(self, policy: Policy, gamepad: Gamepad, reader: PageReader | None, settings: DriveSettings) -> None:
+    def __init__(
+        self, policy: Policy, gamepad: Gamepad, reader: PageReader | None, settings: DriveSettings, stop: Stop
+    ) -> None:
         self.failure: Exception | None = None
-        self._policy, self._gamepad, self._reader, self._settings = policy, gamepad, reader, settings
+        self._policy, self._gamepad, self._reader = policy, gamepad, reader
+        self._settings, self._stop = settings, stop
         self._loop: DrivingLoop | None = None
         self._cycles: deque[Cycle] = deque(maxlen=1000)
         self._notes: deque[str] = deque()
-        self._ready, self._ending, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._ending, self._ended = threading.Event(), threading.Event()
         self._thread = guarded_thread(self, self._drive, "driving loop", self._ended)
         device = getattr(policy, "device", None)
         told = policy.name if device is None else f"{policy.name} ({device})"
         self._report = DriveReport(settings_record(settings), told, settings.gamepad)
 
-    def run(self, stop: Stop, say: Say, show: Show) -> DriveEnding:
+    def run(self, say: Say, show: Show) -> DriveEnding:
         """Drive until there is a reason to stop."""
-        settings, report, session = self._settings, self._report, None
+        settings, report, stop = self._settings, self._report, self._stop
         fault: AcpilotError | None = None
         with ExitStack() as stack:
             window = stack.enter_context(DebugWindow(self._policy)) if settings.debug_window else None
@@ -162,10 +162,10 @@ class _Drive:
                 say(f"{self._policy.name} drives; {' or '.join(stop.ways)} stops")
                 stop.start_duration()
                 self._thread.start()
-                fault = self._watch_over(stop, _Telling(say, show, run, window))
+                fault = self._watch_over(Telling(say, show, run, window))
             finally:
                 self._ending.set()
-                self._let_go(brake=settings.brake_on_stop)
+                self._let_go(settings.brake_on_stop)
                 report.ended_by = str(fault or stop.reason or "an error of acpilot's own")
                 self._take_figures()
                 if settings.brake_on_stop:
@@ -173,11 +173,8 @@ class _Drive:
                 self._thread.join(1.0)
                 if run is not None:
                     show("finishing the session of the run ...")
-                    try:
-                        session = run.finish(report.ended_by, vars(report))
-                    except AcpilotError as error:
-                        fault = fault or error
-        return DriveEnding(report, session, fault)
+                    fault = fault or run.finish(report.ended_by, vars(report))
+        return DriveEnding(report, run.session if run is not None else None, fault)
 
     def _drive(self) -> None:
         """The loop's thread."""
@@ -193,15 +190,15 @@ class _Drive:
             loop = DrivingLoop(self._policy, Game(window, screen, self._reader), self._gamepad, settings)
             self._loop = loop
             try:
-                while not self._ending.is_set():
+                # Here too, since a terminal can hold up the thread that watches over this one while it prints.
+                while self._stop.reason is None and not self._ending.is_set():
                     self._cycles.append(loop.cycle())
-            except BaseException:
-                loop.let_go()  # at once; the other thread may brake then
-                raise
+            finally:
+                loop.let_go(self._settings.brake_on_stop)
 
-    def _watch_over(self, stop: Stop, telling: "_Telling") -> AcpilotError | None:
+    def _watch_over(self, telling: Telling) -> AcpilotError | None:
         """Look at the loop until there is a reason to stop; the fault that was the reason, if one was."""
-        while not stop.wait(_LOOK):
+        while not self._stop.wait(_LOOK):
             ended = self._ended.is_set()
             while self._notes:
                 telling.note(self._notes.popleft())
@@ -220,11 +217,11 @@ class _Drive:
                 telling.tell(self._loop.game.area)
         return None
 
-    def _let_go(self, *, brake: bool = False) -> None:
+    def _let_go(self, brake: bool) -> None:
         if self._loop is None:
             self._gamepad.set(*REST)
         else:
-            self._loop.let_go(1.0 if brake else 0.0)
+            self._loop.let_go(brake)
 
     def _stand_still(self) -> None:
         """Wait until the car stands, which brakes, then let go of the brake."""
@@ -234,7 +231,7 @@ class _Drive:
             if page is not None and np.frombuffer(page, PHYSICS)[0]["speed_kmh"] < _STANDING_KMH:
                 break
             time.sleep(_LOOK)
-        self._let_go()
+        self._let_go(False)
 
     def _take_figures(self) -> None:
         report, loop = self._report, self._loop
@@ -246,73 +243,3 @@ class _Drive:
         if latency.events:
             shares = {"median": 0.5, "p99": 0.99, "worst": 1.0}
             report.latency_ms = {name: latency.percentile_ms(share) for name, share in shares.items()}
-
-
-class _Telling:
-    """Tells people, the run's session and the debug window what the loop does."""
-
-    def __init__(self, say: Say, show: Show, run: RunRecorder | None, window: DebugWindow | None) -> None:
-        self._say, self._show, self._run, self._window = say, show, run, window
-        self._start = self._second = now()
-        self._shown = 0
-        self._recent: list[Cycle] = []
-        self._last: Cycle | None = None
-        self._size: tuple[int, int] | None = None
-        self._why_rest = ""
-        self._run_lost = False
-
-    def note(self, text: str) -> None:
-        """Something that the user should know."""
-        self._say(f"note  {text}")
-
-    def add(self, cycle: Cycle) -> None:
-        """One more cycle."""
-        self._recent.append(cycle)
-        self._last = cycle
-        if self._run is not None:
-            self._run.drives(cycle.driver, cycle.grabbed)
-        self.rest(cycle.why_rest)
-
-    def rest(self, why: str) -> None:
-        """The controls are at rest for this reason; not at rest when it is empty."""
-        if why != self._why_rest:
-            self._why_rest = why
-            self.note(f"controls at rest: {why}" if why else "driving on")
-
-    def tell(self, area: Area) -> None:
-        """Say what is new, and once a second how it goes."""
-        size = (area.width, area.height)
-        if size != self._size:
-            if self._size is not None:
-                self.note(f"the game's window is {size[0]}x{size[1]} now")
-            self._size = size
-        if self._run is not None and self._run.failure is not None and not self._run_lost:
-            self._run_lost = True
-            self.note(f"the run is not recorded any more: {self._run.failure}")
-        if self._last is None:
-            return
-        if self._window is not None:
-            self._window.show(self._last)
-        elapsed = (now() - self._second) / NS
-        if elapsed >= 1:
-            self._say(self._line(self._recent, elapsed))
-            self._recent, self._second = [], now()
-        if now() - self._shown >= _SHOW_EVERY:
-            self._show(self._line([self._last], None))
-            self._shown = now()
-
-    def _line(self, cycles: list[Cycle], elapsed: float | None) -> str:
-        last = self._last
-        assert last is not None
-        taken = [cycle.latency / 1e6 for cycle in cycles if cycle.latency]
-        rate = "" if elapsed is None else f"{len(cycles) / elapsed:5.1f} Hz | "
-        latency = f"{median(taken):5.1f} ms" if taken else "   - ms"
-        if elapsed is not None and taken:
-            latency += f" (worst {max(taken):5.1f})"
-        speed = "  - km/h" if last.speed_kmh is None else f"{last.speed_kmh:3.0f} km/h"
-        command, applied = last.command, REST if self._why_rest else last.applied
-        return (
-            f"{(now() - self._start) / NS:6.1f} s | {rate}{latency} | steering {command.steering:+.3f} -> "
-            f"{applied.steering:+.3f} | throttle {applied.throttle:.2f} | brake {applied.brake:.2f} | {speed}"
-            + (f" | at rest: {self._why_rest}" if self._why_rest else "")
-        )

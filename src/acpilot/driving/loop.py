@@ -138,11 +138,11 @@ class DrivingLoop:
         self._set(REST)
         return taken / NS
 
-    def let_go(self, brake: float = 0.0) -> None:
-        """Bring the controls to rest, but for the brake; no cycle moves them any more."""
+    def let_go(self, brake: bool) -> None:
+        """Bring the controls to rest, or brake; no cycle moves them any more."""
         with self._setting:
             self._released = True
-            self._gamepad.set(0.0, 0.0, brake)
+            self._gamepad.set(0.0, 0.0, float(brake))
 
     def _set(self, command: Command) -> None:
         with self._setting:

@@ -30,14 +30,16 @@ class RunRecorder:
         """
         self.failure: Exception | None = None
         """What has ended it, if it was not ``finish``."""
+        self.session: Session
+        """What it records."""
         self._settings = RecordSettings(
             recorder="screen", fps=max(_SLOWEST, min(_FASTEST, rate)), title=settings.title, pages=settings.pages,
             output=settings.output,
         )  # fmt: skip
         self._pages = live_pages(settings.pages)
-        self._session = Session.create(settings.output, settings_record(self._settings))
-        self._session.manifest.game["driver"] = driver
-        self._session.manifest.drivers = [(0, NOBODY)]
+        self.session = Session.create(settings.output, settings_record(self._settings))
+        self.session.manifest.game["driver"] = driver
+        self.session.manifest.drivers = [(0, NOBODY)]
         self._stop = Stop(escape=False)
         self._driver = NOBODY
         self._begun = threading.Event()
@@ -49,29 +51,24 @@ class RunRecorder:
 
     def _record(self) -> None:
         with self._pages:
-            ending = record_into(self._session, self._settings, self._pages, self._stop, lambda _: self._begun.set())
+            ending = record_into(self.session, self._settings, self._pages, self._stop, lambda _: self._begun.set())
         self.failure = ending.fault
 
     def drives(self, driver: str, instant: int) -> None:
         """That one drives at this instant, and until another does."""
         if driver != self._driver:
-            self._session.manifest.drivers.append((instant, driver))
+            self.session.manifest.drivers.append((instant, driver))
             self._driver = driver
 
-    def finish(self, reason: str, report: dict[str, Any]) -> Session:
-        """End the recording and take the drive's report into the session.
-
-        Raises:
-            AcpilotError: it had ended before.
-        """
+    def finish(self, reason: str, report: dict[str, Any]) -> AcpilotError | None:
+        """End the recording and take the drive's report into the session; what had ended it before, if anything."""
         self._stop.request(reason)
         self._recording.join()
-        session = self._session
-        session.manifest.drive = report
+        self.session.manifest.drive = report
         try:
-            session.save()
+            self.session.save()
         except OSError as error:
-            raise AcpilotError(f"{session.manifest_file} could not be written: {error.strerror or error}") from None
-        if self.failure is not None:
-            raise AcpilotError(f"{self.failure}; what was recorded of the run is kept in {session.folder}")
-        return session
+            self.failure = self.failure or error
+        if self.failure is None:
+            return None
+        return AcpilotError(f"the run was not recorded to its end: {self.failure}")
