@@ -21,15 +21,16 @@ export PATH=/
 for name in $(/busybox --list); do [ -e /$name ] || /busybox ln -s /busybox /$name; done
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs layer /layer
 while read -r module; do insmod /modules/$module; done < /modules/order
-mkdir /layer/changed /layer/work /dev/shm
+mkdir /layer/changed /layer/work
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000 disk /disk || poweroff -f
 mount -t overlay -o lowerdir=/disk,upperdir=/layer/changed,workdir=/layer/work root /root || poweroff -f
 for folder in proc sys dev; do mount --move /$folder /root/$folder; done
-for folder in tmp run dev/shm; do mount -t tmpfs new /root/$folder; done
+mkdir -p /root/dev/shm; mount -t tmpfs pages /root/dev/shm
 cp /command /root/run/command
-chroot /root /bin/sh -c 'cd {folder}; PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin; export PATH; . /run/command'
+export HOME=/root PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+/busybox chroot /root /bin/sh /run/command
 echo "exit code $?"
-poweroff -f
+/busybox poweroff -f
 """
 
 
@@ -70,8 +71,8 @@ def pack_first_files(kernel: Path, command: list[str], archive: Path) -> None:
                     shutil.copy(path, root / "modules")
         (root / "modules/order").write_text("".join(f"{name}\n" for name in order))
         shutil.copy(shutil.which("busybox") or "/bin/busybox", root / "busybox")
-        (root / "command").write_text(f"{shlex.join(command)}\n")
-        (root / "init").write_text(INIT.format(folder=shlex.quote(str(Path.cwd()))))
+        (root / "command").write_text(f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(command)}\n")
+        (root / "init").write_text(INIT)
         (root / "init").chmod(0o755)
         names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
         with archive.open("wb") as file:

@@ -1,5 +1,6 @@
 """A real gamepad of the kernel's, read back through evdev: run with "make test-vm", in a machine that has uinput."""
 
+import errno
 import os
 import select
 import signal
@@ -49,7 +50,8 @@ def moves_until_it_is_gone(device: evdev.InputDevice) -> Moves:
                 if event.type == ecodes.EV_ABS:
                     axis = AXES[event.code]
                     moves.append((axis, event.value / ENDS[axis]))
-        except OSError:
+        except OSError as error:
+            assert error.errno == errno.ENODEV, error
             device.close()
             return moves
     raise AssertionError("the gamepad is still there")

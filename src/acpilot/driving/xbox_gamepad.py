@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,8 @@ from acpilot.errors import AcpilotError
 
 _UINPUT = Path("/dev/uinput")
 _RULE = 'KERNEL=="uinput", SUBSYSTEM=="misc", TAG+="uaccess", OPTIONS+="static_node=uinput"'
+_NOTICED = 0.05
+"""Seconds in which a game sees the axes at rest: one that only sees the gamepad go may keep the last values."""
 _INSTALLER = "win/vigem/install/x64/ViGEmBusSetup_x64.msi"
 
 
@@ -93,6 +96,7 @@ class XboxGamepad:
         if self._pad is not None:
             with suppress(AcpilotError):  # then there is nothing left to be brought to rest
                 self.set(*AT_REST)
+                time.sleep(_NOTICED)
             self._pad = None  # vgamepad disconnects it when nobody holds it any more
 
     def __enter__(self) -> Self:
