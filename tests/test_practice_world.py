@@ -218,6 +218,18 @@ def test_expert_stays_on_every_track(name: str) -> None:
     assert world.last_lap_time < planned + 12  # a standing start costs some eight seconds
 
 
+def test_a_calmer_expert_takes_longer_in_proportion(oval: Track) -> None:
+    times = []
+    for pace in (1.0, 0.85):
+        world = World(oval, expert=True, pace=pace)
+        while world.lap < 2:
+            world.step()
+        assert world.resets == 0
+        assert world.last_lap_time is not None
+        times.append(world.last_lap_time)  # of a flying lap
+    assert times[1] / times[0] == pytest.approx(1 / 0.85, rel=0.05)
+
+
 @pytest.mark.parametrize(("name", "seed"), [("allround", 0), ("narrow", 1)])
 def test_disturbed_expert_wanders_and_returns(name: str, seed: int) -> None:
     world = World(make_track(name), expert=True, disturbance=1.0, seed=seed)

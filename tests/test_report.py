@@ -198,9 +198,9 @@ def test_a_dataset(tmp_path: Path) -> None:
 
 
 def test_a_quarter_of_an_hour_makes_a_page_that_can_be_sent(tmp_path: Path) -> None:
-    session = write_drive(tmp_path / "sessions", frames=9_000, noise=0.1)
+    session = write_drive(tmp_path / "sessions", frames=1_800, fps=2.0, noise=0.1)
     text = report(session.folder)
-    assert "9000, 9000 of them labelled" in words_of(text)
+    assert "1800, 1800 of them labelled" in words_of(text)
     assert titles_of(text) == PLOTS
     assert len(text) < 3_000_000
 

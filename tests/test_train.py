@@ -19,6 +19,7 @@ from PIL import Image
 from acpilot.dataset.dataset import COLUMNS, Dataset
 from acpilot.errors import AcpilotError
 from acpilot.learning import frames
+from acpilot.learning.examples import read_examples
 from acpilot.learning.frames import network_frames, open_picture
 from acpilot.learning.network import PilotNet
 from acpilot.learning.training import train as learn
@@ -260,6 +261,17 @@ def test_of_a_dataset_that_grew_only_new_images_are_decoded(dataset: Dataset, mo
     assert sorted(decoded) == sorted(new)
     assert np.array_equal(grown, expected)
     assert same == content
+
+
+def test_pictures_of_a_car_that_hardly_moves_are_not_learnt_from(dataset: Dataset, tmp_path: Path) -> None:
+    before = read_examples(dataset, TrainSettings())[0].training
+    rows = read_rows(dataset)
+    for number in before[:10]:
+        rows[number][COLUMNS.index("speed")] = "9.5"
+    write_rows(dataset, rows)
+    assert read_examples(dataset, TrainSettings())[0].training.tolist() == before[10:].tolist()
+    assert len(read_examples(dataset, TrainSettings(slowest=0))[0].training) == len(before)
+    assert "driven at 500 km/h (--slowest) or more" in refusal(dataset, tmp_path / "out", slowest=500)
 
 
 def test_two_processes_train_one_policy(trained: PolicyFolder, dataset: Dataset, tmp_path: Path) -> None:

@@ -180,6 +180,9 @@ class TrainSettings:
     """So many frames lie between the pictures that it looks at."""
     label_shift: Annotated[float, Parameter(validator=Number(gte=-2, lte=2))] = 0.0
     """Learn what the driver did so many seconds after each picture: makes up for the delay of driver and car."""
+    slowest: Annotated[float, Parameter(validator=Number(gte=0, lte=1000))] = 10.0
+    """Leave out what was driven more slowly than so many km/h: of a car that hardly moves the wheel says nothing of the
+    road. The policy drives off as the slowest that it has learnt from."""
     balance: bool = True
     """Show pictures with rare steering more often, by the dataset's weights."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
@@ -258,8 +261,10 @@ class PracticeSettings:
     """Name of a track, or random:SEED for one of your own; --list-tracks names them."""
     driver: Literal["keyboard", "gamepad", "virtual", "expert"] = "keyboard"
     """Who drives: keyboard, gamepad, virtual (another program, through the virtual gamepad) or expert."""
+    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 1.0
+    """The expert's speed, as a share of what the tyres allow: a policy needs room for its errors."""
     disturbance: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
-    """Push the expert off its line now and then, 0 to 1, so that recordings hold recoveries."""
+    """Push the expert off its line and speed now and then, 0 to 1, so that recordings hold recoveries."""
     seed: int = 0
     """Seed of the disturbance: the same seed and inputs give the same drive."""
     title: str = "Assetto Corsa"
@@ -403,6 +408,8 @@ class ImproveSettings:
     """Tracks on which the autonomy is measured after each round; not to be learnt from."""
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
     """Laps of each drive."""
+    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 1.0
+    """Of the expert whose answers are learnt, as a share of what the tyres allow; as in the recordings."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 10
     """Epochs of each round's training, which goes on from the weights of the round before."""
     learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.0005

@@ -234,7 +234,7 @@ def _collect(
     policy = folder.round(number - 1)
     driver = PolicyDriver(load(policy.onnx_file))
     driver.name = f"{policy.folder.name}/{policy.onnx_file.name}"
-    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps)
+    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
     sessions = []
     for track in _tracks(settings, number):
         place = folder.session(number, track)

@@ -69,10 +69,11 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         wanted = time + settings.label_shift
         known[run] = (wanted >= time[0]) & (wanted <= time[-1])
         labels[run] = np.stack([np.interp(wanted, time, column) for column in labels[run].T], axis=1)
+    known &= table["speed"] >= settings.slowest
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
-    _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")])
+    _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")], settings.slowest)
     limits = np.array([LIMITS[name] for name in preprocessing.outputs])
     return Examples(
         names=table["image_name"].tolist(),
@@ -116,9 +117,12 @@ def _refuse_other_pictures(dataset: Dataset, preprocessing: Preprocessing) -> No
             )
 
 
-def _refuse_too_little(dataset: Dataset, steering: np.ndarray) -> None:
+def _refuse_too_little(dataset: Dataset, steering: np.ndarray, slowest: float) -> None:
     if not len(steering):
-        raise AcpilotError(f"{dataset.folder} has no rows to train on: add sessions with acpilot combine")
+        raise AcpilotError(
+            f"{dataset.folder} has no rows to train on that were driven at {slowest:g} km/h (--slowest) or more: add "
+            "sessions with acpilot combine"
+        )
     if np.ptp(steering) < _ALIKE:
         raise AcpilotError(
             f"the steering of all {len(steering)} training rows of {dataset.folder} is between {steering.min():.3f} "

@@ -3,47 +3,46 @@
 import math
 from random import Random
 
-_REST = (3.0, 7.0)  # seconds undisturbed, from shortest to longest
-_SPELL = (1.5, 3.5)  # seconds led aside
-_LONG_SPELL = (2.0, 5.0)  # seconds slowed or pushed
+_ASIDE_REST, _ASIDE_SPELL = (3.0, 7.0), (1.5, 3.5)  # seconds, from shortest to longest
 _ASIDE = (1.0, 2.4)  # metres at full strength
-_SLOWING = (4.0, 18.0)  # m/s² at full strength
-_PUSHING = (0.3, 1.2)  # m/s² at full strength
-_SLOWED = 0.75  # share of the spells along the road in which the car is slowed
+_ALONG_REST, _ALONG_SPELL = (2.0, 5.0), (3.0, 7.0)  # seconds
+_SHARE = (0.1, 1.05)  # of the planned speed at full strength
 
 
 class _Spells:
-    """Smooth spells at times that chance decides, with quiet between them."""
+    """Spells at times that chance decides, with quiet between them."""
 
-    def __init__(self, random: Random, length: tuple[float, float]) -> None:
-        self._random, self._lengths = random, length
-        self._elapsed = self._length = self._rest = 0.0
+    def __init__(self, random: Random, rest: tuple[float, float], length: tuple[float, float]) -> None:
+        self._random, self._rests, self._lengths = random, rest, length
+        self._elapsed = self._rest = self._length = 0.0
         self.begin()
 
     def begin(self) -> None:
         """Begin a quiet stretch, with a new spell to follow."""
         self._elapsed = 0.0
-        self._rest, self._length = self._random.uniform(*_REST), self._random.uniform(*self._lengths)
-        self.size = self._random.random()
-        """Of the spell: 0 least … 1 most."""
-        self.side = self._random.random()
-        """0 … 1, decides to which side it goes."""
+        self._rest, self._length = self._random.uniform(*self._rests), self._random.uniform(*self._lengths)
+        self.size, self.side = self._random.random(), self._random.random()
+        """Of the spell, 0 … 1 each."""
 
     @property
     def active(self) -> bool:
         """Whether a spell is on."""
         return self._elapsed > self._rest
 
-    def after(self, seconds: float) -> float:
-        """Let time pass; how strong the spell is then, 0 … 1."""
+    @property
+    def passed(self) -> float:
+        """Part of the spell that is over, 0 … 1."""
+        return (self._elapsed - self._rest) / self._length
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass."""
         self._elapsed += seconds
         if self._elapsed > self._rest + self._length:
             self.begin()
-        return math.sin(math.pi * (self._elapsed - self._rest) / self._length) ** 2 if self.active else 0.0
 
 
 class Disturbance:
-    """Spells of drifting to one side, and others of being slowed or pushed; the seed decides when and how much."""
+    """Spells of drifting to one side, and others of being held at another speed; the seed decides when and how much."""
 
     def __init__(self, seed: int, strength: float) -> None:
         """Start undisturbed.
@@ -52,7 +51,8 @@ class Disturbance:
             seed: Decides everything.
             strength: 0 (never disturbed) to 1.
         """
-        self._aside, self._along = _Spells(Random(seed), _SPELL), _Spells(Random(-seed - 1), _LONG_SPELL)
+        self._aside = _Spells(Random(seed), _ASIDE_REST, _ASIDE_SPELL)
+        self._along = _Spells(Random(-seed - 1), _ALONG_REST, _ALONG_SPELL)
         self._strength = strength
 
     @property
@@ -65,15 +65,25 @@ class Disturbance:
         self._aside.begin()
         self._along.begin()
 
-    def after(self, seconds: float) -> tuple[float, float]:
-        """Let time pass: how far left of its line the car is then led, metres, and what pushes it forward, m/s²."""
-        if not self._strength:
-            return 0.0, 0.0
-        aside, along = (spells.after(seconds) * self._strength for spells in (self._aside, self._along))
-        shift = aside * _between(_ASIDE, self._aside.size)
-        if self._along.side < _SLOWED:
-            return math.copysign(shift, self._aside.side - 0.5), -along * _between(_SLOWING, self._along.size)
-        return math.copysign(shift, self._aside.side - 0.5), along * _between(_PUSHING, self._along.size)
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass."""
+        self._aside.let_pass(seconds)
+        self._along.let_pass(seconds)
+
+    @property
+    def shift(self) -> float:
+        """How far left of its line the car is led now, metres; comes and goes smoothly."""
+        if not self._strength or not self._aside.active:
+            return 0.0
+        width = _between(_ASIDE, self._aside.size) * math.sin(math.pi * self._aside.passed) ** 2
+        return math.copysign(width * self._strength, self._aside.side - 0.5)
+
+    @property
+    def pace(self) -> float | None:
+        """The share of its planned speed at which the car is held now; None while it is not."""
+        if not self._strength or not self._along.active:
+            return None
+        return 1 - self._strength * (1 - _between(_SHARE, self._along.size))
 
 
 def _between(limits: tuple[float, float], part: float) -> float:

@@ -39,13 +39,20 @@ _MOST_LOCK = 0.85  # of the steering: the expert never needs more
 class Expert:
     """Drives a track."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, pace: float = 1.0) -> None:
+        """Plan the drive.
+
+        Args:
+            track: Where.
+            pace: Share of the speed that the tyres allow, above 0 to 1.
+        """
+        self._pace = pace
         self.line = make_racing_line(track)
         self._path = ClosedPath(self.line.points)
         self._spacing = track.spacing
         self._heading: list[float] = self.line.heading.tolist()
         self._curvature: list[float] = self.line.curvature.tolist()
-        self._speed: list[float] = self.line.speed.tolist()
+        self._speed: list[float] = (pace * self.line.speed).tolist()
         self._slope: list[float] = track.slope.tolist()
         self._left: list[float] = (track.half_width + KERB_WIDTH - self.line.offset).tolist()
         self._right: list[float] = (-track.half_width - KERB_WIDTH - self.line.offset).tolist()
@@ -70,6 +77,10 @@ class Expert:
             index: A track sample near the car, which saves a search of the whole line.
         """
         return self._path.project(car.x, car.y, self._path.nearest(car.x, car.y) if index is None else index)
+
+    def speed_at(self, index: int) -> float:
+        """The speed planned beside a track sample, m/s."""
+        return self._speed[index]
 
     def steering_aside(self, shift: float, speed: float, index: int) -> float:
         """Steering that, added to the expert's, leads the car ``shift`` metres left of its line, but not off the road.
@@ -112,7 +123,7 @@ class Expert:
         speed = car.vx
         wanted = self._at(self._speed, position + _SPEED_TIME * abs(speed) / self._spacing)
         wanted *= 1 - min(_MOST_CAUTION, _CAUTION * abs(aside))
-        bend_speed = math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
+        bend_speed = self._pace * math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
         index = int(position)
         if not self._right[index] < aside < self._left[index]:
             bend_speed = min(bend_speed, _OFF_ROAD_SPEED)

@@ -84,7 +84,13 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _make_world(settings: PracticeSettings, track: Track) -> World:
-    return World(track, seed=settings.seed, expert=settings.driver == "expert", disturbance=settings.disturbance)
+    return World(
+        track,
+        seed=settings.seed,
+        expert=settings.driver == "expert",
+        pace=settings.pace,
+        disturbance=settings.disturbance,
+    )
 
 
 def _is_over(settings: PracticeSettings, world: World) -> bool:

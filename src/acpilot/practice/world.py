@@ -14,7 +14,8 @@ EXPERT_EVERY = 4
 """Steps between the expert's decisions: 83 a second."""
 
 _LOST = 15.0  # metres beyond the road's edge after which the car may be nearer to another part of the track
-_NEARLY_STANDING = 5.0  # m/s, below which less pushes the car
+_HELD_WITHIN = 0.5  # s in which a disturbed car is brought to another speed
+_MOST_SLOWED, _MOST_PUSHED = 10.0, 1.0  # m/s²
 _PATIENCE = 5.0  # seconds off the road or stuck before the expert's car is put back
 
 _ROAD, _KERB, _GRASS = (1.0, 0.013), (0.95, 0.015), (0.6, 0.09)  # grip, rolling resistance
@@ -25,18 +26,21 @@ _REACH = 1.6  # metres no tyre is farther from the car's middle than
 class World:
     """A car on a track. The same track, seed and controls give the same drive to the last bit."""
 
-    def __init__(self, track: Track, *, seed: int = 0, expert: bool = False, disturbance: float = 0.0) -> None:
+    def __init__(
+        self, track: Track, *, seed: int = 0, expert: bool = False, pace: float = 1.0, disturbance: float = 0.0
+    ) -> None:
         """Put the car on the start line, at rest.
 
         Args:
             track: Where to drive.
             seed: Decides when and how the expert is disturbed.
             expert: Whether the expert drives when ``step`` is given no controls.
-            disturbance: 0 (none) to 1: how far the expert is led away from its line from time to time.
+            pace: The expert's, as a share of the speed that the tyres allow.
+            disturbance: 0 (none) to 1: how far the expert is led away from its line and speed from time to time.
         """
         self.track = track
         self.expert_drives = expert
-        self.expert = Expert(track) if expert else None
+        self.expert = Expert(track, pace) if expert else None
         self.controls = Controls()
         """What the car was given in the last step."""
         self.steps = 0
@@ -149,9 +153,13 @@ class World:
         self._put_back_if_stuck(seconds)
         index = int(self._position)
         self.controls = expert.controls(self.car, index)
-        shift, push = self._disturbance.after(seconds)
+        self._disturbance.let_pass(seconds)
+        shift, pace = self._disturbance.shift, self._disturbance.pace
         self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
-        self.car.push = push * min(1.0, self.car.speed / _NEARLY_STANDING)  # nothing drives it backwards
+        self.car.push = 0.0
+        if pace is not None:
+            wish = (pace * expert.speed_at(index) - self.car.speed) / _HELD_WITHIN
+            self.car.push = max(-_MOST_SLOWED, min(_MOST_PUSHED, wish))
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
