@@ -78,7 +78,7 @@ def test_keys_take_over_and_the_correction_is_what_is_learnt(
     (tmp_path / "policies.py").write_text(POLICIES, encoding="utf-8")
     game = start_game(*SMALL)
     car, window = Car(game), window_of(screen, game)
-    other = colour_window(screen, "a letter", (500, 400, 100, 100))
+    other = colour_window(screen, "a letter", (10, 10, 100, 100))
     more = ("--model", "policies:ahead", "--takeover", "keys", "--hand-back", str(LET_GO), "--save-run")
     with running(*flags(game, *more), folder=tmp_path) as process:
         car.wait_until_driven()
