@@ -273,7 +273,7 @@ def test_a_run_is_saved_with_who_drove_and_is_not_learnt_from(start_game: Start,
     manifest = Session.open(saved).manifest
     assert manifest.drive == report
     assert manifest.game["driver"] == "both"
-    assert [name for _, name in manifest.drivers] == ["", "both"]
+    assert [name for _, name in manifest.drivers] == ["", "both", ""]
     with (saved / "inputs.csv").open() as file:
         rows = np.array([line.split(",")[2:] for line in list(file)[1:] if ",," not in line], float)
     assert np.abs(rows[:, 0]).max() == 0, "steering is not assisted"

@@ -93,21 +93,22 @@ def test_keys_take_over_and_the_correction_is_what_is_learnt(
         car.wait_until_let_go(LET_GO)
         wait_for(lambda: car.gamepad.throttle == pytest.approx(0.6), "the policy's throttle", 5)
         assert time.monotonic() - let_go >= LET_GO
+        stays(lambda: car.gamepad.throttle == pytest.approx(0.6), "the policy's throttle")
         press(screen, XK.XK_Escape)
-        code, output = ended(process)
+        code, driven = ended(process)
     other.destroy()
     screen.sync()
-    assert code == 0, output
-    assert "who uses an arrow key takes over; 0.7 s after its last use the policy drives again" in output
-    notes = [line.removeprefix("note  ") for line in output.splitlines() if line.startswith("note")]
+    assert code == 0, driven
+    assert "who uses an arrow key takes over; 0.7 s after its last use the policy drives again" in driven
+    notes = [line.removeprefix("note  ") for line in driven.splitlines() if line.startswith("note")]
     assert notes[-3:] == ["the driver has taken over", "controls at rest: the driver has let go", "driving on"]
-    assert "| the driver drives" in output
-    assert "takeovers 1" in output
+    assert "| the driver drives" in driven
+    assert "takeovers 1" in driven
 
     (saved,) = (tmp_path / "ac_telemetry_data").iterdir()
     session = Session.open(saved)
     instants, names = zip(*session.manifest.drivers, strict=True)
-    assert names == (NOBODY, "ahead", HUMAN, NOBODY, "ahead")
+    assert names == (NOBODY, "ahead", HUMAN, NOBODY, "ahead", NOBODY)
     assert (instants[4] - instants[3]) / NS == pytest.approx(LET_GO, abs=0.3), "after the last key nobody drove"
     assert acpilot("convert", str(saved), folder=tmp_path)[0] == 0
     seconds = [(instant - session.manifest.start) / NS for instant in instants[2:4]]
@@ -115,6 +116,9 @@ def test_keys_take_over_and_the_correction_is_what_is_learnt(
     assert len(wanted) >= 12
     code, output = combine([saved], tmp_path / "dataset")
     assert (code, f"{len(wanted)} rows are a driver's corrections" in output) == (0, True), output
+    assert f"next      acpilot convert ac_telemetry_data/{saved.name}" in driven
+    code, checked = acpilot("check", str(saved), folder=tmp_path)
+    assert (code, "unfit" in checked) == (0, False), checked
     table = table_of(tmp_path / "dataset")
     assert [row["frame"] for row in table] == [row["frame"] for row in wanted]
     assert {(row["correction"], row["split"]) for row in table} == {("1", "train")}
@@ -135,7 +139,7 @@ def test_a_wheel_takes_over_and_is_missed(start_game: Start, tmp_path: Path) -> 
         more = ("--wheel-axes", *axes) if axes else ()
         line = one_line(*acpilot(*flags(game, *wheel, *more), folder=tmp_path))
         assert re.search(told, line), line
-    with running(*flags(game, *wheel, "--wheel-axes", "0", "2-", "3-"), folder=tmp_path) as process:
+    with running(*flags(game, *wheel, "--wheel-axes", "0", "2-", "3-", "--save-run"), folder=tmp_path) as process:
         wait_for(lambda: car.gamepad.steering < -0.4, "the wheel", 30)
         assert car.gamepad == pytest.approx((-0.5, 0, 0), abs=0.01)
         wait_for(lambda: car.gamepad.throttle == pytest.approx(0.6), "the policy, since the wheel is left alone", 5)
@@ -146,3 +150,8 @@ def test_a_wheel_takes_over_and_is_missed(start_game: Start, tmp_path: Path) -> 
     line = one_line(code, output)
     assert "was unplugged: plug it in and start again" in line
     assert output.count("the driver has taken over") == 2
+    (saved,) = (tmp_path / "ac_telemetry_data").iterdir()
+    manifest = Session.open(saved).manifest
+    assert (manifest.state, manifest.ended_by) == ("complete", manifest.drive["ended_by"]), "whatever ended the drive"
+    names = [name for _, name in manifest.drivers]
+    assert names[-5:] == [HUMAN, NOBODY, "turned", HUMAN, NOBODY], "nobody after the end"

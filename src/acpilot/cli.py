@@ -494,7 +494,8 @@ def drive(settings: DriveSettings = DriveSettings()) -> None:
         for line in ending.report.lines():
             say(line)
         if ending.session is not None:
-            say(f"next      acpilot check {ending.session.folder}")
+            verb = "convert" if ending.report.takeovers else "check"  # the driver's corrections can be learnt from
+            say(f"next      acpilot {verb} {ending.session.folder}")
     if ending.fault:
         raise ending.fault
 

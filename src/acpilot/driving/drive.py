@@ -163,6 +163,7 @@ class _Drive:
         self._policy, self._gamepad, self._reader, self._takeover = policy, gamepad, reader, takeover
         self._settings, self._stop = settings, stop
         self._loop: DrivingLoop | None = None
+        self._run: RunRecorder | None = None
         self._cycles: deque[Cycle] = deque(maxlen=1000)
         self._notes: deque[str] = deque()
         self._ending, self._ended = threading.Event(), threading.Event()
@@ -178,6 +179,7 @@ class _Drive:
         with ExitStack() as stack:
             window = stack.enter_context(DebugWindow(self._policy)) if settings.debug_window else None
             run = RunRecorder(settings, self._policy.name, self._policy.rate) if settings.save_run else None
+            self._run = run
             try:
                 say(f"{self._policy.name} drives; {' or '.join(stop.ways)} stops")
                 if self._takeover is not None:
@@ -197,7 +199,8 @@ class _Drive:
                 self._thread.join(1.0)
                 if run is not None:
                     show("finishing the session of the run ...")
-                    fault = fault or run.finish(report.ended_by, vars(report))
+                    lost = run.finish(report.ended_by, vars(report))
+                    fault = fault or lost
         return DriveEnding(report, run.session if run is not None else None, fault)
 
     def _drive(self) -> None:
@@ -218,9 +221,14 @@ class _Drive:
             try:
                 # Here too, since a terminal can hold up the thread that watches over this one while it prints.
                 while self._stop.reason is None and not self._ending.is_set():
-                    self._cycles.append(loop.cycle())
+                    cycle = loop.cycle()
+                    self._cycles.append(cycle)
+                    if self._run is not None:
+                        self._run.drives(cycle.driver, cycle.instant)
             finally:
                 loop.let_go(self._settings.brake_on_stop)
+                if self._run is not None and loop.let_go_at is not None:
+                    self._run.drives(NOBODY, loop.let_go_at)
 
     def _watch_over(self, telling: Telling) -> AcpilotError | None:
         """Look at the loop until there is a reason to stop; the fault that was the reason, if one was."""

@@ -58,6 +58,8 @@ class DrivingLoop:
         """How often a driver took over."""
         self.taken_over: int | None = None
         """ns: since when a driver drives; None when none does."""
+        self.let_go_at: int | None = None
+        """ns: since when nobody moves the gamepad any more; None before the end."""
         self.applied = REST
         """Where the gamepad was moved to last."""
         self.began = 0
@@ -70,8 +72,8 @@ class DrivingLoop:
         self._takes_views = hasattr(policy, "preprocessing")
         self._late_after = round(NS / self.pacer.hz + settings.grace_ms * 1e6)
         self._shaped, self._drives = 0, False
-        self._setting, self._released = Lock(), False
-        self._let_go_at: int | None = None
+        self._setting = Lock()
+        self._handed_back: int | None = None
 
     def cycle(self) -> Cycle:
         """Wait for the next tick, look, decide, and move the gamepad.
@@ -93,9 +95,9 @@ class DrivingLoop:
         why = self._guard.why_rest(area)
         if (since := self.taken_over) is not None:
             return self._driven_by_human(since)
-        if (let_go := self._let_go_at) is not None:
-            self._let_go_at = None
-            return self._rest("the driver has let go", let_go)
+        if (since := self._handed_back) is not None:
+            self._handed_back = None
+            return self._rest("the driver has let go", since)
         if why:
             return self._rest(why, now())
         grabbed = now()
@@ -158,7 +160,7 @@ class DrivingLoop:
     def hand_back(self, let_go: int) -> None:
         """Let the policy drive again, after a cycle at rest: the driver let go at this instant."""
         with self._setting:
-            self.taken_over, self._let_go_at = None, let_go
+            self.taken_over, self._handed_back = None, let_go
 
     def rest_if_late(self) -> float:
         """Bring the controls to rest when a cycle takes too long; for how many seconds it has then been under way.
@@ -175,7 +177,7 @@ class DrivingLoop:
     def let_go(self, brake: bool) -> None:
         """Bring the controls to rest, or brake; nobody moves them any more."""
         with self._setting:
-            self._released = True
+            self.let_go_at = self.let_go_at or now()
             self._gamepad.set(0.0, 0.0, float(brake))
 
     def _set(self, command: Command) -> int | None:
@@ -186,6 +188,6 @@ class DrivingLoop:
             return self.taken_over
 
     def _move(self, command: Command) -> None:
-        if not self._released:
+        if self.let_go_at is None:
             self._gamepad.set(*command)
             self.applied = command

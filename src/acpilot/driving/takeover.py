@@ -108,4 +108,4 @@ class Takeover:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._thread.join()
+        self._thread.join(1.0)

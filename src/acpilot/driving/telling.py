@@ -38,8 +38,6 @@ class Telling:
             self._why_rest = ""  # nor does the policy drive on
         self._recent.append(cycle)
         self._last = cycle
-        if self._run is not None:
-            self._run.drives(cycle.driver, cycle.instant)
         self.rest(cycle.why_rest)
 
     @property
