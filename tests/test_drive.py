@@ -341,10 +341,11 @@ def test_the_debug_window_shows_what_the_network_sees_also_in_another_size(
             game.configure(width=300, height=240)
             screen.sync()
             wait_for(lambda: middle() == [0x14, 0x28, 0xC8], "the new colour")
+        assert process.stdout is not None
+        assert "note  the game's window is 300x240 now\n" in process.stdout, "which a later cycle may tell"
         process.send_signal(signal.SIGINT)
         code, output = ended(process)
     assert code == 0, output
-    assert "note  the game's window is 300x240 now" in output
     game.destroy()
     screen.sync()
 
