@@ -28,6 +28,8 @@ LEROBOT = ROOT / "tests" / "lerobot"
 LEROBOT_VENV = ROOT / ".venv-lerobot"
 TENSORFLOW = ROOT / "tests" / "tensorflow"
 TENSORFLOW_VENV = ROOT / ".venv-tensorflow"
+VM = ROOT / "tests" / "vm"
+WINE = ROOT / "tests" / "wine"
 
 # What each word needs of the system: a program or library that is looked for, and the Debian packages that bring it.
 GAME = {
@@ -42,6 +44,16 @@ DISPLAY = {"Xvfb": ["xvfb"]}
 OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
 BROWSER = {"chromium": ["chromium"]}
 TESTING = {**GAME, **DISPLAY, **OBS, **BROWSER, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
+
+MACHINE = {
+    "qemu-system-x86_64": ["qemu-system-x86"],
+    "busybox": ["busybox-static"],
+    "modprobe": ["kmod"],
+    "cpio": ["cpio"],
+    "libevdev.so.2": ["libevdev2"],
+    "setpriv": ["util-linux"],
+}
+WINDOWS_ON_LINUX = {"wine": ["wine", "wine64"], "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"], **DISPLAY}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:
@@ -105,6 +117,7 @@ def make_venv(folder: Path, wanted: bytes, *installs: list[str | Path]) -> Path:
         # Debian's own Python comes without venv.
         install_packages(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
         run(sys.executable, "-m", "venv", "--clear", folder)
+    os.environ["VGAMEPAD_SKIP_VIGEMBUS_INSTALL"] = "true"  # only driving needs it: acpilot doctor says how to get it
     for what in installs:
         run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *what)
     stamp.write_text(digest)
@@ -190,6 +203,20 @@ def test_tensorflow() -> None:
     run(python, "-m", "pytest", TENSORFLOW, *sys.argv[2:])
 
 
+def test_vm() -> None:
+    """Move a real gamepad of the kernel's, in a virtual machine: downloads 70 MB once."""
+    need(MACHINE)
+    run(PYTHON, VM / "machine.py", PYTHON, "-m", "pytest", VM, *sys.argv[2:])
+
+
+def test_wine() -> None:
+    """Run the commands in Python for Windows, under Wine: 700 MB of Debian's packages, so not part of "test"."""
+    need(WINDOWS_ON_LINUX)
+    run(PYTHON, "-m", "pip", "install", "-qq", "uv")
+    run(PYTHON, WINE / "set_up.py")
+    run(PYTHON, "-m", "pytest", WINE, *sys.argv[2:])
+
+
 def lock() -> None:
     """Write requirements.txt anew from pyproject.toml, without the gigabytes that torch needs for NVIDIA cards.
 
@@ -212,7 +239,8 @@ def main() -> None:
         sys.exit(f"acpilot needs Python 3.11 or newer, this is {sys.version.split()[0]}")
     words = {
         "demo": demo, "test": test, "test-untimed": test_untimed, "test-lerobot": test_lerobot,
-        "test-tensorflow": test_tensorflow, "lock": lock, "setup": lambda: None,
+        "test-tensorflow": test_tensorflow, "test-vm": test_vm, "test-wine": test_wine, "lock": lock,
+        "setup": lambda: None,
     }  # fmt: skip
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in words:

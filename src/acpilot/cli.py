@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -23,9 +24,11 @@ from acpilot.settings import (
     CombineSettings,
     ConvertSettings,
     DemoSettings,
+    DriveSettings,
     EngineSettings,
     EvaluateSettings,
     ExportSettings,
+    GamepadTestSettings,
     ImproveSettings,
     PracticeSettings,
     RecordSettings,
@@ -39,6 +42,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class _Environment(Env):
+    """Variables of the environment: with an underscore where a command's name has a hyphen, which no shell allows."""
+
+    def _prefix(self, commands: tuple[str, ...]) -> str:
+        return super()._prefix(commands).replace("-", "_")
+
+
 app = App(
     name="acpilot",
     help="""Turns laps driven in Assetto Corsa into a driver.
@@ -51,7 +62,7 @@ app = App(
     (a section per command: [record], fps = 20).
     """,
     version=__version__,
-    config=[Env("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    config=[_Environment("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
 console = Console(highlight=False)
@@ -315,6 +326,8 @@ def combine(
         result = combine_sessions([Session.open(folder) for folder in sessions], settings, progress)
     say(f"{settings.out}: {', '.join(f'{rows} {split}' for split, rows in sorted(result.rows.items()))} rows")
     say(f"new       {', '.join(result.added) or 'nothing: all sessions were there'}")
+    for note in result.notes:
+        say(f"note  {note}")
     if "validation" not in result.rows:
         say("note  nothing is held out for validation: there is only one group of frames; add a session or a lap")
     say(f"read      {result.dataset.card_file}")
@@ -460,6 +473,34 @@ def practice(settings: PracticeSettings = PracticeSettings()) -> None:
 
 
 @app.command
+def drive(settings: DriveSettings = DriveSettings()) -> None:
+    """Let a policy drive the game: it sees the window and moves a gamepad, until Escape (in any window) or Ctrl-C.
+
+    Bind the game to the gamepad first (acpilot gamepad-test), start this, get on the track. Once a second a line says
+    how it goes. With Escape and Ctrl-C the controls come to rest and the gamepad is released, and so when the window is
+    closed or minimised, or when the game hangs or the policy fails. While the game is paused or its window covered, the
+    controls are at rest; then it goes on. With --takeover wheel or --takeover keys you can correct it at any time.
+
+    A dry run that moves nothing: --gamepad none. In the practice game (acpilot practice --driver virtual): --gamepad
+    virtual.
+    """
+    from acpilot.driving.drive import drive as drive_game
+
+    with status_line(console, "loading the policy ...") as show:
+        ending = drive_game(settings, (lambda _: None) if settings.json else say, show)
+    if settings.json:
+        say(dumps(vars(ending.report), indent=2))
+    else:
+        for line in ending.report.lines():
+            say(line)
+        if ending.session is not None:
+            verb = "convert" if ending.report.takeovers else "check"  # the driver's corrections can be learnt from
+            say(f"next      acpilot {verb} {ending.session.folder}")
+    if ending.fault:
+        raise ending.fault
+
+
+@app.command
 def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) -> None:
     """Let a policy drive the practice game and tell how well: autonomy, laps, distance from the expert's line.
 
@@ -512,6 +553,24 @@ def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveS
     say(f"{result.folder.policy.onnx_file}: the policy of round {result.best}")
     say(f"rounds    {result.folder.record_file}")
     say(f"look at   {result.folder.evaluation(result.best)}")
+
+
+@app.command
+def gamepad_test(settings: GamepadTestSettings = GamepadTestSettings()) -> None:
+    """Move each axis of the gamepad in turn, so that it can be bound in the game's control settings.
+
+    A game binds the axis that it sees moving: start this, go to the game, and let it bind steering, throttle and
+    brake while each moves (--axis steering moves only that one). The gamepad is there as long as this runs, and
+    again whenever acpilot drives.
+
+    Args:
+        settings: Which gamepad, and what to move.
+    """
+    from acpilot.driving.axis_test import move_axes
+
+    with status_line(console, "connecting ...") as show:
+        reason = move_axes(settings, say, show)
+    say(f"stopped by {reason}: the gamepad is at rest and disconnected")
 
 
 @app.command

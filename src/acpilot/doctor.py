@@ -1,15 +1,13 @@
 """Looks at everything that acpilot needs, and says what is missing and what to do about it."""
 
-import ctypes
-import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from acpilot.driving.xbox_gamepad import load_vgamepad
 from acpilot.errors import AcpilotError
 from acpilot.recording import live_pages
 from acpilot.settings import RecordSettings
@@ -116,17 +114,8 @@ def _stop_key() -> str:
 
 
 def _gamepad() -> str:
-    if importlib.util.find_spec("vgamepad") is None:
-        raise AcpilotError("vgamepad is not installed: only driving needs it; pip install vgamepad")
-    if sys.platform == "win32":
-        try:
-            ctypes.WinDLL("XInput1_4.dll")
-        except OSError:
-            raise AcpilotError("Windows' XInput is missing: install ViGEmBus, and restart") from None
-        return "vgamepad is installed (a missing ViGEmBus driver shows when driving starts)"
-    if not os.access("/dev/uinput", os.W_OK):
-        raise AcpilotError("/dev/uinput cannot be written to: sudo modprobe uinput, and give your user the right to it")
-    return "vgamepad, through /dev/uinput"
+    load_vgamepad()
+    return "vgamepad and its driver answer"
 
 
 def _model() -> str:

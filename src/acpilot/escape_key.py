@@ -39,6 +39,8 @@ def _watch_x11(pressed: Pressed, _: threading.Event, stack: ExitStack) -> str | 
     except (error.DisplayError, OSError):
         return None
     if not data.has_extension("RECORD"):
+        control.close()
+        data.close()
         return None
     escape = data.keysym_to_keycode(_X_ESCAPE_KEYSYM)
     ranges = {

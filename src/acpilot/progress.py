@@ -8,6 +8,8 @@ from rich.markup import escape
 
 Progress = Callable[[int, int], None]
 """Told how many of how many are done."""
+Say = Callable[[str], None]
+"""Prints a line, as it is."""
 Show = Callable[[str], None]
 """Shows one line of text in place of the one before."""
 

@@ -53,17 +53,34 @@ def record(settings: RecordSettings, show: Show) -> Ending:
         AcpilotError: nothing could be recorded.
     """
     # Escape leaves the game's own menus: while waiting for somebody to drive it must not end the recorder.
+    needs_window = settings.region is None and not (settings.recorder == "obs" and settings.obs_keep_scene)
     with Stop(escape=False) as stop:
-        pages = _wait_for_game(settings, stop, show)
+        pages = wait_for_game(settings.pages, settings.title if needs_window else None, settings.wait, stop, show)
+    assert pages is not None
     with pages, Stop(settings.duration) as stop:
         notes = _recover(settings, show)
         session = Session.create(settings.output, settings_record(settings))
         session.manifest.problems += notes
         with _debug_log(session.debug_file if settings.debug else None):
-            fault = _record_session(session, settings, pages, stop, show)
-        show("reading the session back ...")
-        fault = _finish(session, settings, fault)
-    return Ending(session, fault)
+            return record_into(session, settings, pages, stop, show)
+
+
+def record_into(session: Session, settings: RecordSettings, pages: PageReader, stop: Stop, show: Show) -> Ending:
+    """Record a new session until there is a reason to stop, and finish it.
+
+    Args:
+        session: what its manifest says already stays.
+        settings: how to record.
+        pages: the game's.
+        stop: ends it.
+        show: is told how it goes on, from when it has begun.
+
+    Raises:
+        AcpilotError: nothing could be recorded; the session's folder is gone.
+    """
+    fault = _record_session(session, settings, pages, stop, show)
+    show("reading the session back ...")
+    return Ending(session, _finish(session, settings, fault))
 
 
 def attach(session: Session, video: Path, show: Show) -> AcpilotError | None:
@@ -205,38 +222,53 @@ def live_pages(name: str) -> PageReader:
     return pages
 
 
-def _wait_for_game(settings: RecordSettings, stop: Stop, show: Show) -> PageReader:
-    """Wait until the game's pages move and its window is there."""
-    deadline = now() + round(settings.wait * NS)
+def wait_for_game(name: str | None, title: str | None, patience: float, stop: Stop, show: Show) -> PageReader | None:
+    """Wait until the game's pages move and its window is there.
+
+    Args:
+        name: of the pages; None to do without them.
+        title: of the window; None to do without it.
+        patience: seconds.
+        stop: gives up.
+        show: is told what is waited for.
+
+    Returns:
+        The pages, if they were asked for.
+
+    Raises:
+        AcpilotError: there was no game in this time, or the user gave up.
+    """
+    deadline = now() + round(patience * NS)
     problem = ""
     while True:
         try:
-            pages = live_pages(settings.pages)
+            pages = live_pages(name) if name is not None else None
         except AcpilotError as error:
             problem = str(error)
         else:
             try:
-                if settings.region is not None or (settings.recorder == "obs" and settings.obs_keep_scene):
+                if title is None:
                     return pages
-                window = find_window(settings.title)
+                window = find_window(title)
                 shown = window.client_area() is not None
                 window.close()
                 if shown:
                     return pages
-                problem = f"the game's window {settings.title!r} is minimised: put it on the screen"
+                problem = f"the game's window {title!r} is minimised: put it on the screen"
             except WindowNotFoundError as error:
                 problem = str(error)
-            pages.close()
+            if pages is not None:
+                pages.close()
         if now() > deadline:
-            raise AcpilotError(f"{problem} (waited {settings.wait:g} s)")
+            raise AcpilotError(f"{problem} (waited {patience:g} s)")
         show(f"waiting: {problem} ({' or '.join(stop.ways)} gives up)")
         if stop.wait(_LOOK):
-            raise AcpilotError(f"stopped by {stop.reason} before the game was there: nothing was recorded")
+            raise AcpilotError(f"stopped by {stop.reason} before the game was there: nothing was done")
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Spare the sampler what would cost physics steps: long collections, and 5 ms between threads (the default)."""
+def undisturbed() -> Iterator[None]:
+    """Spare threads that keep time long collections of garbage, and 5 ms (the default) of waiting for one another."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     gc.collect()
@@ -253,14 +285,14 @@ def _record_session(
 ) -> AcpilotError | None:
     """Record until there is a reason to stop; the fault that was the reason, if one was."""
     manifest = session.manifest
-    manifest.game = _game(pages)
+    manifest.game |= _game(pages)
     manifest.start = now()
     try:
         sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
     except OSError as error:
         raise _cannot_write(session, error) from None
     fault: AcpilotError | None = None
-    with _undisturbed():
+    with undisturbed():
         try:
             sampler.start()
             recorder = start_recorder(settings, session.video_file, show)

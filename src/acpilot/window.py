@@ -1,6 +1,7 @@
 """Find the game's window by its title, and where its client area (the picture without borders) is on the screen."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, TypeVar
@@ -35,6 +36,17 @@ class Window(Protocol):
         """Its client area on the screen; None while it is minimised or gone."""
         ...
 
+    def has_focus(self) -> bool:
+        """Whether keys that are pressed now go to it."""
+        ...
+
+    def covered_by(self, points: Sequence[tuple[int, int]]) -> str | None:
+        """Title of a window in front of it at one of these points, x and y of the screen, pixels; None without one.
+
+        What lets clicks through, such as an overlay, does not count.
+        """
+        ...
+
     def wait_for_redraw(self, timeout: float) -> int | None:
         """Wait until its picture is drawn anew; the instant, or None when it was not within so many seconds.
 
@@ -64,7 +76,7 @@ def find_window(title: str) -> Window:
 
 
 def visible_area(window: Window) -> Area:
-    """The client area of a window that is being recorded.
+    """The client area of a window that is being watched.
 
     Raises:
         AcpilotError: it is minimised, or gone.
@@ -72,8 +84,8 @@ def visible_area(window: Window) -> Area:
     area = window.client_area()
     if area is None or area.width < 16 or area.height < 16:
         what = "minimised" if window.exists() else "closed"
-        remedy = "keep it on the screen while recording" if what == "minimised" else "the recording ends with it"
-        raise AcpilotError(f"the game's window {window.title!r} was {what}: {remedy}")
+        remedy = ": keep it on the screen" if what == "minimised" else ""
+        raise AcpilotError(f"the game's window {window.title!r} was {what}{remedy}")
     return area
 
 

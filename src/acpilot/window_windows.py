@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from ctypes import wintypes
 
 from acpilot.window import Area, choose
@@ -12,6 +13,10 @@ assert sys.platform == "win32"
 _USER = ctypes.WinDLL("user32")
 _USER.SetProcessDpiAwarenessContext.argtypes = [ctypes.c_void_p]
 _PER_MONITOR_AWARE = ctypes.c_void_p(-4)
+_USER.GetForegroundWindow.restype = ctypes.c_void_p
+_USER.WindowFromPoint.argtypes, _USER.WindowFromPoint.restype = [wintypes.POINT], ctypes.c_void_p
+_USER.GetAncestor.argtypes, _USER.GetAncestor.restype = [ctypes.c_void_p, ctypes.c_uint], ctypes.c_void_p
+_ROOT = 2  # GA_ROOT: the window that a part of one belongs to
 _EXPLORER = "CabinetWClass"  # a folder named like the game has the game's title
 
 
@@ -68,6 +73,20 @@ class Win32Window:
         if not _USER.ClientToScreen(handle, ctypes.byref(origin)):
             return None
         return Area(origin.x, origin.y, size.right, size.bottom)
+
+    def has_focus(self) -> bool:
+        """Whether it is in the foreground."""
+        return bool(_USER.GetForegroundWindow() == self.identifier)
+
+    def covered_by(self, points: Sequence[tuple[int, int]]) -> str | None:
+        """Title of a window in front of it at one of these points; Windows passes over what lets clicks through."""
+        for x, y in points:
+            front = _USER.GetAncestor(_USER.WindowFromPoint(wintypes.POINT(x, y)), _ROOT)
+            if front and front != self.identifier:
+                text = ctypes.create_unicode_buffer(256)
+                _USER.GetWindowTextW(ctypes.c_void_p(front), text, 256)
+                return text.value or "another window"
+        return None
 
     def wait_for_redraw(self, timeout: float) -> int | None:  # noqa: ARG002 - the desktop does not tell
         """Windows does not tell of redraws."""

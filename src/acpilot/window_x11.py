@@ -2,11 +2,13 @@
 
 import os
 import select
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from Xlib import X, display, error
 from Xlib.ext import damage
+from Xlib.protocol import request
 
 from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
@@ -32,6 +34,13 @@ def find(title: str) -> "X11Window":
     return X11Window(name, connection, handle)
 
 
+def _title(connection: Any, window: Any) -> str:
+    """A window's title; empty when it has none."""
+    named = window.get_full_property(connection.get_atom("_NET_WM_NAME"), connection.get_atom("UTF8_STRING"))
+    name = named.value.decode("utf-8", "replace") if named else window.get_wm_name()
+    return name.decode("latin-1") if isinstance(name, bytes) else name or ""
+
+
 def _titled_windows(connection: Any) -> list[tuple[str, int, Any]]:
     """(title, number of pixels, window) of each window that has a title."""
     atom = connection.intern_atom
@@ -51,11 +60,7 @@ def _titled_windows(connection: Any) -> list[tuple[str, int, Any]]:
     found = []
     for window in candidates:
         try:
-            named = window.get_full_property(atom("_NET_WM_NAME"), atom("UTF8_STRING"))
-            name = named.value.decode("utf-8", "replace") if named else window.get_wm_name()
-            if isinstance(name, bytes):
-                name = name.decode("latin-1")
-            if name:
+            if name := _title(connection, window):
                 size = window.get_geometry()
                 found.append((name, size.width * size.height, window))
         except error.XError:
@@ -75,6 +80,7 @@ class X11Window:
         self._damage: int | None = None
         self._state = connection.intern_atom("_NET_WM_STATE")
         self._hidden = connection.intern_atom("_NET_WM_STATE_HIDDEN")
+        self._active = connection.intern_atom("_NET_ACTIVE_WINDOW")
 
     def exists(self) -> bool:
         """Whether the window is still there."""
@@ -86,17 +92,58 @@ class X11Window:
 
     def client_area(self) -> Area | None:
         """Its client area on the screen; None while minimised or gone."""
+        asked: dict[str, Any] = {"display": self._connection.display, "defer": True}
+        window = self.identifier
         try:
-            if self._handle.get_attributes().map_state != X.IsViewable:
-                return None
-            state = self._handle.get_full_property(self._state, X.AnyPropertyType)
-            if state is not None and self._hidden in state.value:
-                return None
-            size = self._handle.get_geometry()
-            origin = self._root.translate_coords(self._handle, 0, 0)
+            # All is asked before the first answer is waited for: a driving loop asks in each cycle.
+            attributes = request.GetWindowAttributes(**asked, window=window)
+            state = request.GetProperty(
+                **asked, delete=False, window=window, property=self._state, type=X.AnyPropertyType,
+                long_offset=0, long_length=64,
+            )  # fmt: skip
+            size = request.GetGeometry(**asked, drawable=window)
+            origin = request.TranslateCoords(**asked, src_wid=window, dst_wid=self._root.id, src_x=0, src_y=0)
+            for answer in (attributes, state, size, origin):
+                answer.reply()
         except _GONE:
             return None
+        if attributes.map_state != X.IsViewable or (state.property_type and self._hidden in state.value[1]):
+            return None
         return Area(origin.x, origin.y, size.width, size.height)
+
+    def has_focus(self) -> bool:
+        """Whether the window manager calls it active; without one, whether the server gives it the keys."""
+        try:
+            active = self._root.get_full_property(self._active, X.AnyPropertyType)
+            if active is not None and len(active.value):
+                return bool(active.value[0] == self.identifier)
+            focus = self._connection.get_input_focus().focus
+            return focus in (X.PointerRoot, self._handle, self._frame())
+        except _GONE:
+            return False
+
+    def covered_by(self, points: Sequence[tuple[int, int]]) -> str | None:
+        """Title of a window in front of it at one of these points; the server passes over what lets clicks through."""
+        try:
+            for x, y in points:
+                front = self._root.translate_coords(self._root, x, y).child
+                if front != X.NONE and front != self._frame():
+                    return self._title_within(front) or "another window"
+        except _GONE:
+            pass
+        return None
+
+    def _frame(self) -> Any:
+        """The window itself, or what the window manager has put around it: the one below the root."""
+        frame = self._handle
+        while (parent := frame.query_tree().parent) not in (X.NONE, self._root):
+            frame = parent
+        return frame
+
+    def _title_within(self, frame: Any) -> str:
+        """The title of a window, or of one that a window manager has put into this frame."""
+        inside = [frame, *frame.query_tree().children]
+        return next(filter(None, (_title(self._connection, window) for window in inside)), "")
 
     def wait_for_redraw(self, timeout: float) -> int | None:
         """Wait for the next change of its picture, which the DAMAGE extension reports."""

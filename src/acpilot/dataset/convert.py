@@ -18,7 +18,7 @@ from acpilot.dataset.images import image_encoder
 from acpilot.dataset.lag import estimate_lag
 from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
-from acpilot.labels import LABELS_VERSION, Labels, inputs_csv, session_labels
+from acpilot.labels import LABELS_VERSION, Labels, driven_by_person, inputs_csv, session_labels
 from acpilot.marks import read_marks
 from acpilot.original import read_inputs
 from acpilot.progress import Progress
@@ -256,6 +256,12 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
         yield f"{distrusted} frames left out because their instant is not certain, or their picture only repeated"
     if excluded := int(labels.excluded.sum()):
         yield f"{excluded} marked frames left out (acpilot mark shows the marks)"
+    by_policy = int((labels.chosen(keep_paused=False) & ~driven_by_person(session, labels.instant)).sum())
+    if by_policy:
+        yield (
+            f"no person drove in {by_policy} frames: acpilot combine leaves them out, and so does the next conversion "
+            f"once 'acpilot check {session.folder}' has marked them"
+        )
     if unknown:
         yield f"{unknown} frames without telemetry around them left out"
 

@@ -2,9 +2,10 @@
 
 import struct
 import threading
-from typing import NamedTuple, Self
+from typing import Self
 
 from acpilot.clock import NS, now
+from acpilot.driving.gamepad import AT_REST, GamepadState
 from acpilot.settings import DEFAULT_PAGES
 from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
 
@@ -13,14 +14,6 @@ _LAYOUT = struct.Struct("<i3fiqi")
 how often the button that puts the car back was pressed."""
 _HEARTBEAT = 0.1
 _DEAD_AFTER = NS // 2
-
-
-class GamepadState(NamedTuple):
-    """What the gamepad's owner last set."""
-
-    steering: float
-    throttle: float
-    brake: float
 
 
 def _name(pages: str) -> str:
@@ -37,7 +30,7 @@ class VirtualGamepad:
         self._name = _name(pages)
         self._mapping = create_mapping(self._name, _LAYOUT.size)
         self._sequence = 0
-        self._state = GamepadState(0.0, 0.0, 0.0)
+        self._state = AT_REST
         self._presses = 0
         self._writing = threading.Lock()
         self._closing = threading.Event()
@@ -46,10 +39,8 @@ class VirtualGamepad:
         self._heart.start()
 
     def set(self, steering: float, throttle: float, brake: float) -> None:
-        """Move the axes: steering −1 (left) … +1, throttle and brake 0 … 1; values beyond are clamped."""
-        self._state = GamepadState(
-            max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake))
-        )
+        """See ``Gamepad``."""
+        self._state = GamepadState.clamped(steering, throttle, brake)
         self._write(1)
 
     def put_back(self) -> None:
@@ -73,7 +64,7 @@ class VirtualGamepad:
         if not self._mapping.closed:
             self._closing.set()
             self._heart.join()
-            self._state = GamepadState(0.0, 0.0, 0.0)
+            self._state = AT_REST
             self._write(0)
             self._mapping.close()
             remove_mapping(self._name)
@@ -111,7 +102,7 @@ class VirtualGamepadReader:
                         return GamepadState(steering, throttle, brake)
                     break
             self.close()
-        return GamepadState(0.0, 0.0, 0.0)
+        return AT_REST
 
     def close(self) -> None:
         """Let go of the mapping; may be called twice."""

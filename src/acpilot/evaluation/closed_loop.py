@@ -10,9 +10,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from acpilot.clock import NS
-from acpilot.errors import AcpilotError
 from acpilot.evaluation.drivers import Driver, ExpertDriver, Look
-from acpilot.policy.policy import Command
+from acpilot.policy.policy import Command, checked
 from acpilot.practice.car import Controls
 from acpilot.practice.game import open_view, pose_of
 from acpilot.practice.track import Track
@@ -211,7 +210,8 @@ def drive(  # noqa: PLR0913
     observer.at_step(world)
     while world.lap < laps and world.time < limit:
         if world.steps >= round(decisions / driver.rate / DT):
-            command = checked(driver.decide(world, see), driver.name, world.track, world.time)
+            when = f"on {world.track.name}, {world.time:.1f} s after the start"
+            command = checked(driver.decide(world, see), driver.name, when)
             decisions += 1
             pending.append((world.steps + delay, Controls(*command)))
             observer.decided(world, see, command)
@@ -249,19 +249,3 @@ def _row(world: World, put_back: bool) -> tuple[float, ...]:
     car = world.car
     aside = world.expert.place(car)[1]
     return car.x, car.y, aside, car.speed * 3.6, world.controls.steering, world.tyres_out, put_back
-
-
-def checked(command: Command, name: str, track: Track, time: float) -> Command:
-    """What the policy of that name commanded at that time, within its limits.
-
-    Raises:
-        AcpilotError: it is not of three finite numbers.
-    """
-    values = tuple(float(value) for value in command)
-    if len(values) != 3 or not all(map(math.isfinite, values)):
-        raise AcpilotError(
-            f"{name} returned {', '.join(f'{value:g}' for value in values)} for steering, throttle, brake on "
-            f"{track.name}, {time:.1f} s after the start: it cannot drive; train it anew"
-        )
-    steering, throttle, brake = values
-    return Command(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))

@@ -1,22 +1,18 @@
 """Who sits at the wheel: a policy, from its file or a function that makes one, or the practice game's expert."""
 
-import importlib
-import re
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from acpilot.errors import AcpilotError
+from acpilot.policy.load import open_policy
 from acpilot.policy.policy import Command, Policy
 from acpilot.practice.car import Controls
 from acpilot.practice.world import DT, EXPERT_EVERY, World
 
 Look = Callable[[], np.ndarray]
 """The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""
-_ENTRY_POINT = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 
 
 class Driver(Protocol):
@@ -84,31 +80,14 @@ def open_driver(name: str, outputs: str | None = None) -> Driver:
     """Whoever is to drive.
 
     Args:
-        name: of a policy's file; ``package.module:factory``, a function without arguments that returns a ``Policy``;
-            or ``expert``. Only an entry point runs code of the user's.
+        name: of a policy, as for ``open_policy``; or ``expert``.
         outputs: of a TensorFlow checkpoint, as for ``load``.
 
     Raises:
         AcpilotError: there is no such policy, or it cannot be used.
     """
-    found = _ENTRY_POINT.fullmatch(name)
-    if name != "expert" and (found is None or Path(name).exists()):
-        from acpilot.policy.load import load
-
-        return PolicyDriver(load(Path(name), outputs))
+    if name != "expert":
+        return PolicyDriver(open_policy(name, outputs))
     if outputs is not None:
         raise AcpilotError(f"{name} is no TensorFlow checkpoint: leave --outputs out")
-    if found is None:
-        return ExpertDriver()
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # as python -m does
-    try:
-        factory = getattr(importlib.import_module(found[1]), found[2])
-    except (ImportError, AttributeError) as error:
-        raise AcpilotError(
-            f"{name} cannot be imported: {error}; give a policy's file, expert, or package.module:factory"
-        ) from None
-    policy = factory()
-    if missing := [member for member in ("name", "rate", "band", "drive", "reset") if not hasattr(policy, member)]:
-        raise AcpilotError(f"{name} made no policy: its {type(policy).__name__} lacks {', '.join(missing)}")
-    return PolicyDriver(policy)
+    return ExpertDriver()

@@ -8,24 +8,25 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TypeVar
 
-import mss
 import numpy as np
 
-from acpilot.clock import NS, Pacer, now
+from acpilot.clock import NS, now
 from acpilot.demo import practice_game, virtual_display
+from acpilot.driving.game import Game
+from acpilot.driving.loop import DrivingLoop
+from acpilot.driving.screen import open_screen
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.errors import AcpilotError
-from acpilot.evaluation.closed_loop import Drive, Intervention, Observer, Trace, Watch, checked
-from acpilot.policy.policy import Command, Policy
+from acpilot.evaluation.closed_loop import Drive, Intervention, Observer, Trace, Watch
+from acpilot.policy.policy import REST, Policy
 from acpilot.practice.closed_path import ClosedPath
 from acpilot.practice.racing_line import make_racing_line
 from acpilot.practice.track import Track
 from acpilot.progress import Progress
-from acpilot.settings import PracticeSettings
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS
+from acpilot.settings import DriveSettings, PracticeSettings
+from acpilot.telemetry.pages import GRAPHICS
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.video.screen import grab_area
-from acpilot.window import Area, Window, WindowNotFoundError, find_window, visible_area
+from acpilot.window import Window, WindowNotFoundError, find_window, visible_area
 
 Found = TypeVar("Found")
 
@@ -35,19 +36,18 @@ _START_SECONDS, _PUT_BACK_SECONDS = 60.0, 5.0
 class _Car:
     """The car as its memory pages tell of it."""
 
-    def __init__(self, reader: PageReader, track: Track) -> None:
-        self._reader, self._track = reader, track
+    def __init__(self, game: Game, track: Track) -> None:
+        self._game, self._track = game, track
         self._center = ClosedPath(track.center[:, :2])
         self._line = ClosedPath(make_racing_line(track).points)
-        self.physics = np.zeros(1, PHYSICS)[0]
         self.update()
 
     def update(self) -> None:
-        """Read the pages."""
-        if (page := self._reader.physics()) is not None:  # otherwise it was being written: the last one will do
-            self.physics = np.frombuffer(page, PHYSICS)[0]
-        self.graphics = np.frombuffer(self._reader.graphics(), GRAPHICS)[0]
-        self.speed_kmh = float(self.physics["speed_kmh"])
+        """What the game's last look tells."""
+        game = self._game
+        assert game.reader is not None
+        self.physics, self.speed_kmh = game.physics, float(game.physics["speed_kmh"])
+        self.graphics = np.frombuffer(game.reader.graphics(), GRAPHICS)[0]
         # The game's z is south; its heading is measured clockwise from north.
         self.x, self.y = float(self.graphics["position_m"][0]), -float(self.graphics["position_m"][2])
         position, lateral = self._center.project(self.x, self.y, self._center.nearest(self.x, self.y))
@@ -92,37 +92,33 @@ def drive_in_real_time(  # noqa: PLR0913, PLR0917
     }  # fmt: skip
     with ExitStack() as stack:
         stack.enter_context(virtual_display())
-        game = stack.enter_context(
+        process = stack.enter_context(
             practice_game(*(word for flag, value in flags.items() for word in (f"--{flag}", value)), "--size",
                           *map(str, settings.size))
         )  # fmt: skip
 
         def alive() -> None:
-            if game.poll() is not None:
+            if process.poll() is not None:
                 raise AcpilotError("it ended by itself")
 
         reader = stack.enter_context(_until(lambda: _live(name), _START_SECONDS, "did not start", alive))
         window = _until(lambda: _window(name), _START_SECONDS, "has no window", alive)
         stack.callback(window.close)
-        screen = stack.enter_context(mss.MSS())
+        screen, _ = open_screen("mss", visible_area(window))
+        stack.callback(screen.close)
         gamepad = stack.enter_context(VirtualGamepad(name))
-        car, watch, pacer = _Car(reader, track), Watch(), Pacer(policy.rate)
+        game = Game(window, screen, reader)
+        loop = DrivingLoop(policy, game, gamepad, DriveSettings())
+        car, watch = _Car(game, track), Watch()
         rows, interventions, lap_times = list[tuple[float, ...]](), list[Intervention](), list[float]()
         start, elapsed, put_back = now(), 0.0, False
-        policy.reset()
         while car.laps < laps and elapsed < limit:
-            pacer.wait()
             alive()
-            area = visible_area(window)
-            left, top, width, height = policy.band(area.width, area.height)
-            band = _rgb(screen, Area(area.left + left, area.top + top, width, height))
+            cycle = loop.cycle()
             car.update()
             elapsed = (now() - start) / NS
-            command = checked(policy.drive(band, car.speed_kmh), policy.name, track, elapsed)
-            gamepad.set(*command)
-            rows.append(
-                (car.x, car.y, car.aside, car.speed_kmh, command.steering, float(car.physics["tyres_out"]), put_back)
-            )
+            rows.append((car.x, car.y, car.aside, car.speed_kmh, cycle.applied.steering,
+                         float(car.physics["tyres_out"]), put_back))  # fmt: skip
             put_back = False
             if car.laps > len(lap_times):
                 lap_times.append(float(car.graphics["last_lap_ms"]) / 1000)
@@ -130,24 +126,21 @@ def drive_in_real_time(  # noqa: PLR0913, PLR0917
             if reason := watch.reason(elapsed, car.speed_kmh / 3.6, car.beyond_edge, car.turned):
                 put_back = True
                 interventions.append(Intervention(elapsed, car.laps + 1, car.metres, reason, car.speed_kmh))
-                observer.intervened(interventions[-1], partial(_rgb, screen, area), command)
-                _put_back(gamepad, car, alive)
-                policy.reset()
+                observer.intervened(interventions[-1], partial(game.picture, game.area), cycle.applied)
+                _put_back(gamepad, game, car, alive)
+                loop.reset()
         x, y, aside, speed_kmh, steering, tyres_out, moved = np.array(rows).T
         trace = Trace(x, y, aside, speed_kmh, steering, tyres_out.astype(np.int64), moved.astype(bool))
-        return Drive(elapsed, tuple(lap_times), tuple(interventions), trace), f"decisions: {pacer.report()}"
+        return Drive(elapsed, tuple(lap_times), tuple(interventions), trace), f"decisions: {loop.pacer.report()}"
 
 
-def _rgb(screen: mss.MSS, area: Area) -> np.ndarray:
-    return np.ascontiguousarray(grab_area(screen, area)[..., 2::-1])
-
-
-def _put_back(gamepad: VirtualGamepad, car: _Car, alive: Callable[[], None]) -> None:
+def _put_back(gamepad: VirtualGamepad, game: Game, car: _Car, alive: Callable[[], None]) -> None:
     """Have the game put the car back, and wait until it stands."""
-    gamepad.set(*Command(0.0, 0.0, 0.0))
+    gamepad.set(*REST)
     gamepad.put_back()
 
     def stands() -> bool | None:
+        game.look()
         car.update()
         return (car.speed_kmh < 1 and car.beyond_edge < 0) or None
 

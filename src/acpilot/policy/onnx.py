@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from acpilot.errors import AcpilotError
-from acpilot.policy.policy import Command
+from acpilot.policy.policy import Command, Device
 from acpilot.policy.preprocessing import Memory, Preprocessing
 
 try:
@@ -17,6 +17,12 @@ IMAGE, SPEED, COMMAND = "image", "speed", "command"
 """Names of the inputs uint8 (n, 66, 200, channels) and float32 (n, 1), and of the output float32 (n, 3)."""
 PREPROCESSING, PROVENANCE = "acpilot_preprocessing", "acpilot_provenance"
 """Keys of the file's metadata; both hold JSON."""
+_CPU = "CPUExecutionProvider"
+_PROVIDERS: dict[Device, tuple[str, str]] = {
+    "cuda": ("CUDAExecutionProvider", "an NVIDIA card with CUDA, and pip install onnxruntime-gpu"),
+    "directml": ("DmlExecutionProvider", "Windows, and pip install onnxruntime-directml"),
+}
+"""Of ONNX Runtime, and what each needs."""
 
 
 class OnnxPolicy:
@@ -25,11 +31,16 @@ class OnnxPolicy:
     One thread works it: beside a game, two are no quicker, and at times far slower.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, device: Device = "cpu") -> None:
         """Load it and let it decide once.
 
+        Args:
+            path: its file.
+            device: where it is computed; auto takes what the installed ONNX Runtime can use, or the processor.
+
         Raises:
-            AcpilotError: it is no ONNX file, says nothing of its preprocessing, or contradicts it.
+            AcpilotError: it is no ONNX file, says nothing of its preprocessing, or contradicts it; or it cannot be
+                computed there.
         """
         self.name = path.name
         options = onnxruntime.SessionOptions()
@@ -37,13 +48,18 @@ class OnnxPolicy:
         options.log_severity_level = 4  # what is wrong is said by the exception
         try:
             # From memory: a file given by name could make the runtime read others beside it.
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=[*_wanted(device), _CPU])
         except OSError as error:
             raise AcpilotError(f"{path} cannot be read: {error.strerror or error}") from None
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's own errors have no class in common but this
             raise AcpilotError(
                 f"{path} is damaged or no ONNX file ({_first_line(error)}): train it again, or copy it anew"
             ) from None
+        used = self._session.get_providers()[0]
+        self.device: Device = next((name for name, (provider, _) in _PROVIDERS.items() if provider == used), "cpu")
+        """Where it is computed."""
+        if device not in ("auto", self.device):
+            raise AcpilotError(f"ONNX Runtime could not use {device} here: it needs {_PROVIDERS[device][1]}")
         text = self._session.get_modelmeta().custom_metadata_map.get(PREPROCESSING)
         if text is None:
             raise AcpilotError(
@@ -94,6 +110,19 @@ class OnnxPolicy:
                 f"wants {_told(expected)} and {(1, len(self.preprocessing.outputs))}; only files written by acpilot "
                 "train can drive"
             )
+
+
+def _wanted(device: Device) -> list[str]:
+    """The providers to try, besides the processor's."""
+    names = list(_PROVIDERS) if device == "auto" else [device] if device in _PROVIDERS else []
+    there = onnxruntime.get_available_providers()
+    for name in names:
+        provider, needs = _PROVIDERS[name]
+        if provider not in there and device != "auto":
+            raise AcpilotError(
+                f"the ONNX Runtime that is installed cannot use {name}: it needs {needs}; or give --device cpu"
+            )
+    return [_PROVIDERS[name][0] for name in names if _PROVIDERS[name][0] in there]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,8 +1,14 @@
 """What drives: a picture and a speed go in, a command comes out."""
 
-from typing import NamedTuple, Protocol
+import math
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+
+from acpilot.errors import AcpilotError
+
+Device = Literal["auto", "cpu", "cuda", "directml"]
+"""Where a policy is computed."""
 
 
 class Command(NamedTuple):
@@ -14,6 +20,9 @@ class Command(NamedTuple):
     """0 … 1."""
     brake: float
     """0 … 1."""
+
+
+REST = Command(0.0, 0.0, 0.0)
 
 
 class Policy(Protocol):
@@ -42,3 +51,24 @@ class Policy(Protocol):
     def reset(self) -> None:
         """Forget earlier pictures: the car was put somewhere else."""
         ...
+
+
+def checked(command: Command, name: str, when: str) -> Command:
+    """What the policy of that name commanded, within its limits.
+
+    Args:
+        command: as the policy returned it.
+        name: of the policy, for people.
+        when: where and when it did, for people: "on oval, 1.2 s after the start".
+
+    Raises:
+        AcpilotError: it is not of three finite numbers.
+    """
+    values = tuple(float(value) for value in command)
+    if len(values) != 3 or not all(map(math.isfinite, values)):
+        raise AcpilotError(
+            f"{name} returned {', '.join(f'{value:g}' for value in values)} for steering, throttle, brake {when}: it "
+            "cannot drive; train it anew"
+        )
+    steering, throttle, brake = values
+    return Command(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))

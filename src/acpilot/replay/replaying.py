@@ -1,12 +1,11 @@
 """Replays a session: publishes its pages and shows its pictures on one timeline, and says how well that went."""
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
 from acpilot.clock import NS, now
-from acpilot.progress import Show
+from acpilot.progress import Say, Show
 from acpilot.replay.pictures import Pictures
 from acpilot.replay.publishing import Publisher
 from acpilot.replay.source import Source, Timeline, read_source
@@ -19,7 +18,7 @@ _SHOW_EVERY = NS // 5
 _REST = 0.05
 
 
-def replay(session: Session, settings: ReplaySettings, say: Callable[[str], None], show: Show) -> list[str]:
+def replay(session: Session, settings: ReplaySettings, say: Say, show: Show) -> list[str]:
     """Replay a session until its end, Ctrl-C, or Escape in the window or its closing.
 
     Args:

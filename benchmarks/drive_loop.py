@@ -1,0 +1,155 @@
+"""How fast the driving loop is, from grab to gamepad, against the original tool's: ``python benchmarks/drive_loop.py``.
+
+On a still window of 1280×720 both grab, prepare, ask the same network (PilotNet, untrained, with the original's inputs:
+the lowest 150 rows, BGR, 0 to 1) and set the virtual gamepad, in turns, in one process:
+
+- acpilot's ``DrivingLoop``, the network in an ONNX file; all that it checks in each cycle is checked here too;
+- a loop as the original's test_ac.py had it, without its sleep: a new grab object for each frame, the whole frame
+  converted, the network in a TensorFlow session.
+
+Then acpilot's loop at 60 Hz: latency, and how far cycles start from their ticks. Needs TensorFlow; OpenCV, with which
+the original prepared its pictures, is used if it is there.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import mss
+import numpy as np
+import torch
+from PIL import Image
+from Xlib import X
+from Xlib import display as xdisplay
+
+from acpilot.clock import NS
+from acpilot.demo import virtual_display
+from acpilot.driving.game import Game
+from acpilot.driving.loop import DrivingLoop
+from acpilot.driving.screen import open_screen
+from acpilot.driving.virtual_gamepad import VirtualGamepad
+from acpilot.learning.network import PilotNet
+from acpilot.learning.onnx_file import write_onnx
+from acpilot.learning.tensorflow_file import write_checkpoint
+from acpilot.policy.folder import PolicyFolder
+from acpilot.policy.load import load
+from acpilot.policy.preprocessing import Preprocessing
+from acpilot.policy.tensorflow import import_tensorflow
+from acpilot.settings import DriveSettings
+from acpilot.window import find_window, visible_area
+
+WIDTH, HEIGHT, ROWS = 1280, 720, 150
+TITLE = "acpilot benchmark"
+AS_FAST_AS_IT_CAN = 100_000.0
+
+
+def still_window() -> Any:
+    """A window with a picture of noise."""
+    screen = xdisplay.Display()
+    root = screen.screen().root
+    window = root.create_window(0, 0, WIDTH, HEIGHT, 0, screen.screen().root_depth)
+    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    pixmap = root.create_pixmap(WIDTH, HEIGHT, screen.screen().root_depth)
+    context = pixmap.create_gc()
+    for top in range(0, HEIGHT, 16):  # a request is 256 kB at most
+        pixmap.put_pil_image(context, 0, top, Image.fromarray(noise[top : top + 16]))
+    window.change_attributes(background_pixmap=pixmap)
+    window.set_wm_name(TITLE)
+    window.map()
+    window.set_input_focus(X.RevertToParent, X.CurrentTime)
+    screen.sync()
+    return screen
+
+
+def originals_cycle(policy: PolicyFolder, gamepad: VirtualGamepad) -> Callable[[], None]:
+    """A cycle of a loop as the original's test_ac.py had it."""
+    tf = import_tensorflow()
+    session = tf.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        saver = tf.train.import_meta_graph(str(policy.tensorflow_checkpoint.graph_file))
+        saver.restore(session, str(policy.tensorflow_checkpoint.path))
+    outputs, x, keep_prob = ["steering:0", "throttle:0", "brake:0"], "x:0", "keep_prob:0"
+    cv2: Any = import_module("cv2") if find_spec("cv2") else None
+    print(f"the original's pictures are prepared with {'Pillow' if cv2 is None else 'OpenCV'}")
+
+    def cycle() -> None:
+        with mss.MSS() as grabber:
+            shot = grabber.grab({"left": 0, "top": 0, "width": WIDTH, "height": HEIGHT})
+        if cv2 is None:
+            image = Image.frombytes("RGB", shot.size, shot.raw, "raw", "BGRX")
+            picture = np.array(image.crop((0, HEIGHT - ROWS, WIDTH, HEIGHT)).resize((200, 66)))[..., ::-1]
+        else:
+            frame = cv2.cvtColor(np.array(shot), cv2.COLOR_BGRA2BGR)
+            picture = cv2.resize(frame[-ROWS:], (200, 66))
+        values = session.run(outputs, {x: [picture / 255.0], keep_prob: 1.0})
+        gamepad.set(*(float(value[0][0]) for value in values))
+
+    return cycle
+
+
+def timed(cycle: Callable[[], object], seconds: float) -> float:
+    """Cycles a second."""
+    start, cycles = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        cycle()
+        cycles += 1
+    return cycles / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5, help="of each loop in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    crop = (0.0, 1 - ROWS / HEIGHT, 1.0, ROWS / HEIGHT)
+    preprocessing = Preprocessing(crop=crop, colours="BGR", scale=1 / 255, offset=0.0, speed=False)
+    torch.manual_seed(0)
+    network = PilotNet(preprocessing)
+    with tempfile.TemporaryDirectory() as folder, virtual_display():
+        policy = PolicyFolder(Path(folder))
+        write_onnx(network, preprocessing, {}, policy.onnx_file)
+        write_checkpoint(network, preprocessing, {}, policy.tensorflow_checkpoint)
+        screen = still_window()
+        window = find_window(TITLE)
+        camera, _ = open_screen("mss", visible_area(window))
+        with VirtualGamepad("acpilot_benchmark") as gamepad:
+            game, onnx = Game(window, camera, None), load(policy.onnx_file)
+            ours = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=AS_FAST_AS_IT_CAN))
+            theirs = originals_cycle(policy, gamepad)
+            for cycle in (ours.cycle, theirs):
+                timed(cycle, 1.0)
+            rates = [(timed(theirs, arguments.seconds), timed(ours.cycle, arguments.seconds))
+                     for _ in range(arguments.rounds)]  # fmt: skip
+            for original, acpilot in rates:
+                print(f"cycles a second: original {original:6.1f}, acpilot {acpilot:6.1f}, × {acpilot / original:.2f}")
+            ratio = median(acpilot / original for original, acpilot in rates)
+            print(f"median × {ratio:.2f} (target 5)")
+            at_60 = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=60.0))
+            jitter = [
+                (at_60.cycle().instant - at_60.pacer.instant_of(at_60.pacer.tick)) / NS * 1e3
+                for _ in range(round(60 * arguments.seconds * arguments.rounds))
+            ]
+            uneven = np.abs(np.diff(jitter))
+            told = [at_60.latency.percentile_ms(share) for share in (0.5, 0.99, 1.0)]
+            print(
+                f"at 60 Hz: grab to gamepad median {told[0]:.2f} ms (target 3), p99 {told[1]:.2f} ms (target 6), worst "
+                f"{told[2]:.2f} ms; {at_60.pacer.report()}"
+            )
+            print(
+                f"grab begins after its tick: median {np.median(jitter):.2f} ms, p99 {np.quantile(jitter, 0.99):.2f} "
+                f"ms; p99 jitter of the time between two grabs {np.quantile(uneven, 0.99):.2f} ms"
+            )
+        camera.close()
+        window.close()
+        screen.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The game as a driving loop meets it: its window, its picture, its numbers."""
+
+import numpy as np
+
+from acpilot.clock import now
+from acpilot.driving.screen import Screen
+from acpilot.telemetry.pages import PHYSICS, Status
+from acpilot.telemetry.shared_memory import PageReader
+from acpilot.window import Area, Window, visible_area
+
+
+class Game:
+    """What is known of the game. Use it in the thread that found the window and opened the screen."""
+
+    def __init__(self, window: Window, screen: Screen, reader: PageReader | None) -> None:
+        """Look at it once.
+
+        Args:
+            window: the game's.
+            screen: what takes pictures.
+            reader: the game's pages; without them there is no speed, and nothing tells of pauses.
+
+        Raises:
+            AcpilotError: the window is minimised, or gone.
+        """
+        self.window, self.screen, self.reader = window, screen, reader
+        self.physics = np.zeros(1, PHYSICS)[0]
+        self.status: int = Status.LIVE
+        self.moved = now()
+        """Instant at which the physics last went on, or need not have."""
+        self.look()
+
+    def look(self) -> None:
+        """Look where the window is and what the pages say now.
+
+        Raises:
+            AcpilotError: the window is minimised, or gone.
+        """
+        self.area: Area = visible_area(self.window)
+        if self.reader is None:
+            return
+        self.status = self.reader.status()
+        page = self.reader.physics()
+        if page is not None:  # otherwise it was being written: the last one will do
+            physics = np.frombuffer(page, PHYSICS)[0]
+            if physics["packet_id"] != self.physics["packet_id"]:
+                self.moved = now()
+            self.physics = physics
+        if self.status != Status.LIVE:
+            self.moved = now()
+
+    @property
+    def speed_kmh(self) -> float | None:
+        """None without pages."""
+        return None if self.reader is None else float(self.physics["speed_kmh"])
+
+    def part(self, left: int, top: int, width: int, height: int) -> Area:
+        """A part of the window's picture, as an area of the screen."""
+        return Area(self.area.left + left, self.area.top + top, width, height)
+
+    def picture(self, area: Area) -> np.ndarray:
+        """What the screen shows there now: uint8 (h, w, 3), RGB, a view of the screen's own pixels.
+
+        Raises:
+            AcpilotError: it cannot be grabbed.
+        """
+        return self.screen.grab(area)[..., 2::-1]

@@ -1,0 +1,165 @@
+"""acpilot on Windows, as far as Wine is Windows: run with "make test-wine"."""
+
+import csv
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acpilot.policy.load import load
+from acpilot.policy.preprocessing import Preprocessing
+from acpilot.session import Session
+from conftest import display, wait_for  # noqa: F401 - a fixture
+from set_up import ENVIRONMENT, PYTHON
+from test_policy import write_model
+from windows import Game, acpilot, game, on_windows, press_escape_in_the_game, running, wine
+
+QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def windows(display: str) -> Iterator[None]:  # noqa: F811, ARG001
+    """Wine on a screen of its own; its server ends with the tests."""
+    yield
+    subprocess.run(["wineserver", "--kill"], env=ENVIRONMENT, check=False)
+
+
+@pytest.fixture
+def stand_in() -> Iterator[Game]:
+    with game() as started:
+        yield started
+
+
+def record(folder: Path, *flags: str) -> tuple[str, ...]:
+    return ("record", "--recorder", "screen", "--output", on_windows(folder), "--steering-unit", "ratio", *flags)
+
+
+def only_session(folder: Path) -> Session:
+    (made,) = folder.iterdir()
+    return Session.open(made)
+
+
+def reports(log: Path) -> tuple[list[str], np.ndarray]:
+    """What the driver's library was told: first and last line, and (n, 3) steering, throttle, brake of the reports."""
+    lines = log.read_text().splitlines()
+    values = np.array([line.split() for line in lines[1:-1]], float)
+    return [lines[0], lines[-1]], values / [32767, 255, 255]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
+    code, output = acpilot(*record(tmp_path / "sessions", "--duration", "4"))
+    assert code == 0, output
+    session = only_session(tmp_path / "sessions")
+    assert session.manifest.state == "complete"
+    assert session.manifest.game["car"] == "stand_in_car"
+    assert "win" in session.manifest.environment["platform"].casefold()
+    code, output = acpilot("convert", on_windows(session.folder))
+    assert code == 0, output
+    with session.labels_file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 20
+    for row in rows:
+        values = [float(row[name]) for name in ("steering", "throttle", "brake", "speed_kmh", "gear")]
+        assert values == pytest.approx([-0.125, 0.5, 0.25, 123.5, 2])
+    with Image.open(session.images_folder / session.image_name(int(rows[0]["frame"]))) as picture:
+        assert picture.size == (640, 360), "the client area, without borders"
+        middles = [picture.getpixel((x, y)) for y in (90, 270) for x in (150, 490)]
+    assert np.abs(np.array(middles, float) - QUARTERS).max() < 12
+
+
+def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811
+    with running(*record(tmp_path / "sessions")) as process:
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        stand_in.tell("move 300 200")
+        press_escape_in_the_game(display)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert only_session(tmp_path / "sessions").manifest.ended_by == "Escape"
+
+
+def test_a_minimised_window_ends_a_recording_with_a_line(stand_in: Game, tmp_path: Path) -> None:
+    with running(*record(tmp_path / "sessions")) as process:
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        stand_in.tell("minimise")
+        output = process.communicate(timeout=60)[0]
+    stand_in.tell("restore")
+    assert process.returncode == 1
+    assert "was minimised" in output
+    assert "Traceback" not in output
+
+
+def test_without_a_game_there_is_one_line(tmp_path: Path) -> None:
+    code, output = acpilot(*record(tmp_path / "sessions", "--wait", "0.5"))
+    assert code == 1
+    assert "memory pages are not there" in output.strip().splitlines()[-1]
+
+
+def test_the_driver_is_told_of_each_axis_in_turn(tmp_path: Path) -> None:
+    log = tmp_path / "reports.txt"
+    code, output = acpilot("gamepad-test", "--duration", "12.5", ACPILOT_TEST_VIGEM_LOG=on_windows(log))
+    assert code == 0, output
+    ends, values = reports(log)
+    assert ends == ["connected", "disconnected"]
+    assert (np.count_nonzero(values, axis=1) <= 1).all(), "one at a time"
+    assert values.min(axis=0) == pytest.approx([-1, 0, 0], abs=0.01)
+    assert values.max(axis=0) == pytest.approx([1, 1, 1], abs=0.01)
+    assert list(dict.fromkeys(np.nonzero(values)[1])) == [0, 1, 2]
+    assert not values[-1].any(), "at rest in the end"
+
+
+def test_escape_ends_it_at_rest(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811, ARG001
+    log = tmp_path / "reports.txt"
+    with running("gamepad-test", "--axis", "throttle", ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: log.exists() and reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 60)
+        press_escape_in_the_game(display)
+        output = process.communicate(timeout=30)[0]
+    assert "stopped by Escape" in output.strip().splitlines()[-1]
+    ends, values = reports(log)
+    assert ends[1] == "disconnected"
+    assert not values[-1].any()
+
+
+@pytest.mark.parametrize("command", ["gamepad-test", "doctor"])
+def test_a_missing_driver_gets_its_remedy(command: str) -> None:
+    code, output = acpilot(command, ACPILOT_TEST_NO_VIGEM_BUS="1")
+    assert code == 1
+    assert "VIGEM_ERROR_BUS_NOT_FOUND" in output
+    assert "ViGEmBusSetup_x64.msi" in output
+    assert "Traceback" not in output
+
+
+def test_doctor_finds_game_window_and_gamepad(stand_in: Game) -> None:
+    stand_in.tell("move 40 60")
+    _, output = acpilot("doctor")
+    for found in (
+        "ok    game pages",
+        "ok    window     'Assetto Corsa', 640x360",
+        "ok    gamepad",
+        "Escape in any window",
+    ):
+        assert found in output
+
+
+DRIVE_ONCE = """
+import sys
+import numpy as np
+from pathlib import Path
+from acpilot.policy.load import load
+band = np.load(sys.argv[2])
+print(*load(Path(sys.argv[1])).drive(band, 0.0))
+"""
+
+
+def test_a_policy_decides_as_it_does_elsewhere(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json())
+    policy = load(model)
+    _, _, width, height = policy.band(640, 360)
+    band = (np.random.default_rng(1).random((height, width, 3)) < (0.2, 0.4, 0.6)).astype(np.uint8)
+    np.save(tmp_path / "band.npy", band)
+    with wine(PYTHON, "-B", "-c", DRIVE_ONCE, *map(on_windows, (model, tmp_path / "band.npy"))) as process:
+        output = process.communicate(timeout=60)[0]
+    assert [float(word) for word in output.split()] == pytest.approx(policy.drive(band, 0.0), abs=1e-6)

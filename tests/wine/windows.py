@@ -1,0 +1,85 @@
+"""acpilot's commands and the stand-in game, as Windows programs under Wine."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from Xlib import XK, X
+from Xlib import display as xdisplay
+
+from acpilot.window import find_window
+from set_up import ENVIRONMENT, GAME, PYTHON
+from test_stopping import tap
+
+TITLE = "Assetto Corsa"
+
+
+def on_windows(path: Path) -> str:
+    """What a Windows program calls this file."""
+    return f"Z:{path}"
+
+
+@contextmanager
+def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A Windows program; its standard streams are pipes, since nothing else works under Wine."""
+    process = subprocess.Popen(
+        ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextmanager
+def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """An acpilot command."""
+    with wine(PYTHON, "-B", "-m", "acpilot", *command, **environment) as process:
+        yield process
+
+
+def acpilot(*command: str, **environment: str) -> tuple[int, str]:
+    """Run an acpilot command to its end: exit code and all that it printed."""
+    with running(*command, **environment) as process:
+        output = process.communicate(timeout=120)[0]
+        return process.returncode, output
+
+
+class Game:
+    """The stand-in game, which obeys a command a line (game.c)."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def tell(self, command: str) -> None:
+        """Have it do something; returns when it is done."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{command}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+
+@contextmanager
+def game() -> Iterator[Game]:
+    """The stand-in game with its window on the screen."""
+    with wine(GAME) as process:
+        started = Game(process)
+        started.tell("go")
+        yield started
+        started.tell("close")
+        process.wait(timeout=10)
+
+
+def press_escape_in_the_game(name: str) -> None:
+    """Press Escape on the display, with the game's window in front."""
+    screen = xdisplay.Display(name)
+    window = find_window(TITLE)
+    screen.create_resource_object("window", window.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
+    tap(screen, XK.XK_Escape)
+    window.close()
+    screen.close()
