@@ -9,9 +9,8 @@ import numpy as np
 
 from acpilot.labels import inputs_csv, session_labels
 from acpilot.practice.car import Controls
-from acpilot.practice.game import pose_of
+from acpilot.practice.game import pose_of, track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
-from acpilot.practice.track import make_track
 from acpilot.practice.view import View, ViewOptions
 from acpilot.practice.world import DT, World
 from acpilot.session import Session
@@ -25,6 +24,7 @@ def make_session(  # noqa: PLR0913
     track: str = "allround",
     seconds: float = 60.0,
     seed: int = 0,
+    pace: float = 1.0,
     disturbance: float = 0.6,
     fps: float = 10.0,
     size: tuple[int, int] = (320, 180),
@@ -38,6 +38,7 @@ def make_session(  # noqa: PLR0913
         track: name of a track.
         seconds: length of the video.
         seed: of the disturbance of the expert and of the frame times.
+        pace: of the expert, a share of what the tyres allow.
         disturbance: of the expert, 0 to 1.
         fps: frames a second.
         size: of the picture, pixels.
@@ -48,8 +49,8 @@ def make_session(  # noqa: PLR0913
     random = np.random.default_rng(seed)
     due = np.arange(round(seconds * fps)) / fps + _MARGIN + random.uniform(0, 0.2 / fps, round(seconds * fps))
     frame_steps = np.rint(due / DT).astype(int)
-    road = make_track(track)
-    world = World(road, seed=seed, expert=controls is None, disturbance=disturbance)
+    road = track_named(track)
+    world = World(road, seed=seed, expert=controls is None, pace=pace, disturbance=disturbance)
     recorder = OffscreenRecorder(session, world, size, fps)
     with View(road, ViewOptions(size=size, offscreen=True)) as view:
         taken = 0

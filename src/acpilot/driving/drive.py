@@ -180,14 +180,14 @@ class _Drive:
             window = stack.enter_context(DebugWindow(self._policy)) if settings.debug_window else None
             run = RunRecorder(settings, self._policy.name, self._policy.rate) if settings.save_run else None
             self._run = run
+            stop.start_duration()
+            self._thread.start()
             try:
                 say(f"{self._policy.name} drives; {' or '.join(stop.ways)} stops")
                 if self._takeover is not None:
                     again = f"; {settings.hand_back:g} s after its last use the policy drives again"
                     how_long = again if settings.hand_back else " until the drive ends"
                     say(f"who uses {self._takeover.name} takes over{how_long}")
-                stop.start_duration()
-                self._thread.start()
                 fault = self._watch_over(Telling(say, show, run, window))
             finally:
                 self._ending.set()
