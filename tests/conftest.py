@@ -118,7 +118,7 @@ def running(*command: str, folder: Path, environment: dict[str, str] | None = No
 
 
 def acpilot(
-    *command: str, folder: Path, timeout: float = 120.0, environment: dict[str, str] | None = None
+    *command: str, folder: Path, timeout: float = 300.0, environment: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """Run an acpilot command to its end: exit code and all that it printed."""
     with running(*command, folder=folder, environment=environment) as process:
