@@ -15,7 +15,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).resolve().parents[2] / ".vm"
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "uinput", "evdev", "joydev")
-SECONDS = 300
+SECONDS = 1500
 INIT = """#!/busybox sh
 export PATH=/
 for name in $(/busybox --list); do [ -e /$name ] || /busybox ln -s /busybox /$name; done

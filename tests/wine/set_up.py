@@ -54,8 +54,9 @@ def install_python() -> None:
     uv = Path(sys.executable).with_name("uv")
     platform = ("--python-platform", "x86_64-pc-windows-msvc", "--python-version", "3.11", "--only-binary", ":all:")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    # Not the extra "drive" as it is: a wheel of vgamepad would be built for the system that builds it.
-    wanted = [*project["dependencies"], "onnxruntime", "msvc-runtime"]
+    # But vgamepad, of which a wheel would be built for the system that builds it.
+    driving = [package for package in project["optional-dependencies"]["drive"] if "vgamepad" not in package]
+    wanted = [*project["dependencies"], *driving, "msvc-runtime"]
     run(uv, "pip", "install", "-q", "--target", SITE, *platform, "--constraint", ROOT / "requirements.txt", *wanted)
     shutil.copytree(next(downloads.glob("vgamepad-*/vgamepad")), SITE / "vgamepad")
     for library in (SITE / "data").glob("*.dll"):

@@ -2,19 +2,23 @@
 
 import csv
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from Xlib import display as xdisplay
 
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.session import Session
 from conftest import display, wait_for  # noqa: F401 - a fixture
 from set_up import ENVIRONMENT, PYTHON
+from test_convert import one_line
 from test_policy import write_model
+from test_record import press
+from test_stopping import tap
 from windows import Game, acpilot, game, on_windows, press_escape_in_the_game, running, wine
 
 QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
@@ -163,3 +167,109 @@ def test_a_policy_decides_as_it_does_elsewhere(tmp_path: Path) -> None:
     with wine(PYTHON, "-B", "-c", DRIVE_ONCE, *map(on_windows, (model, tmp_path / "band.npy"))) as process:
         output = process.communicate(timeout=60)[0]
     assert [float(word) for word in output.split()] == pytest.approx(policy.drive(band, 0.0), abs=1e-6)
+
+
+# The picture of the stand-in game, without its moving line.
+PICTURE = np.array(QUARTERS, np.uint8).reshape(2, 2, 3).repeat(180, 0).repeat(320, 1)
+SPEED_KMH = 123.5
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A policy that is moved by colours and speed."""
+    return write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json(), scale=1 / 255)
+
+
+def what_it_commands(model: Path) -> list[float]:
+    """Of what the stand-in game shows, on this system: steering, throttle, brake."""
+    policy = load(model)
+    left, top, width, height = policy.band(640, 360)
+    return list(policy.drive(PICTURE[top : top + height, left : left + width], SPEED_KMH))
+
+
+def drive(model: Path, *more: str) -> tuple[str, ...]:
+    return ("drive", "--model", on_windows(model), *more)
+
+
+@pytest.mark.parametrize("how", [tap, press], ids=["for a moment", "as a finger does"])
+@pytest.mark.usefixtures("stand_in")
+def test_a_policy_drives_by_what_it_sees_until_escape(
+    display: str,
+    model: Path,
+    how: Callable[[xdisplay.Display, int], None],
+    tmp_path: Path,  # noqa: F811
+) -> None:
+    log = tmp_path / "reports.txt"
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: log.exists() and len(reports(log)[1]) > 20, "a drive", 60)
+        press_escape_in_the_game(display, how)
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert "model.onnx drives; Escape in any window or Ctrl-C stops" in output
+    assert "ended by  Escape" in output
+    ends, values = reports(log)
+    assert ends == ["connected", "disconnected"]
+    steering, throttle, brake = what_it_commands(model)
+    assert throttle > brake, "the larger pedal"
+    assert values[10] == pytest.approx([steering, throttle, 0], abs=0.01)
+    assert not values[-1].any(), "at rest in the end"
+
+
+def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "reports.txt"
+
+    def is_driven() -> bool:
+        return log.exists() and reports(log)[1][-1:].any()
+
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(is_driven, "a drive", 60)
+        with game("a letter") as letter:
+            letter.tell("move 200 150")
+            wait_for(lambda: not is_driven(), "controls at rest")
+        wait_for(is_driven, "the drive to go on")
+        stand_in.tell("resize 500 400")
+        stand_in.tell("move 300 200")
+        wait_for(is_driven, "the drive to go on")
+        stand_in.tell("freeze")
+        output = process.communicate(timeout=30)[0]
+    assert "telemetry has stood still for 500 ms" in one_line(process.returncode, output)
+    notes = [line for line in output.splitlines() if line.startswith("note")]
+    assert any("controls at rest: the game's window is covered by 'a letter'" in note for note in notes), output
+    assert any("driving on" in note for note in notes)
+    assert any("the game's window is" in note and note.endswith(" now") for note in notes)
+    assert not reports(log)[1][-1].any()
+
+
+@pytest.mark.parametrize(("what", "told"), [("minimise", "was minimised"), ("close", "was closed")])
+def test_a_window_that_goes_ends_the_drive(stand_in: Game, model: Path, what: str, told: str, tmp_path: Path) -> None:
+    log = tmp_path / "reports.txt"
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: log.exists() and reports(log)[1].any(), "a drive", 60)
+        stand_in.tell(what)
+        output = process.communicate(timeout=30)[0]
+    assert told in one_line(process.returncode, output)
+    ends, values = reports(log)
+    assert ends[1] == "disconnected"
+    assert not values[-1].any()
+
+
+WATCH = """
+import time
+from acpilot.driving.virtual_gamepad import VirtualGamepadReader
+reader = VirtualGamepadReader()
+while not any(reader.read()):
+    time.sleep(0.005)
+print(*reader.read(), flush=True)
+while any(reader.read()):
+    time.sleep(0.005)
+"""
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_another_program_finds_the_virtual_gamepad(model: Path) -> None:
+    with wine(PYTHON, "-B", "-c", WATCH) as watching:
+        code, output = acpilot(*drive(model, "--gamepad", "virtual", "--duration", "3"))
+        assert code == 0, output
+        seen = watching.communicate(timeout=30)[0]
+    steering, throttle, _ = what_it_commands(model)
+    assert [float(word) for word in seen.split()] == pytest.approx([steering, throttle, 0], abs=0.01)
