@@ -133,7 +133,7 @@ def main() -> None:
             print(f"median × {ratio:.2f} (target 5)")
             at_60 = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=60.0))
             jitter = [
-                (at_60.cycle().grabbed - at_60.pacer.instant_of(at_60.pacer.tick)) / NS * 1e3
+                (at_60.cycle().instant - at_60.pacer.instant_of(at_60.pacer.tick)) / NS * 1e3
                 for _ in range(round(60 * arguments.seconds * arguments.rounds))
             ]
             uneven = np.abs(np.diff(jitter))

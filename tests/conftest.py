@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ if sys.platform != "linux":
     collect_ignore = [
         "test_demo.py", "test_drive.py", "test_engine.py", "test_evaluate_real_time.py", "test_gamepad.py",
         "test_obs.py", "test_obs_faults.py", "test_practice_game.py", "test_practice_view.py", "test_record.py",
-        "test_replay.py", "test_report_in_browser.py", "test_stopping.py", "test_window.py",
+        "test_replay.py", "test_report_in_browser.py", "test_stopping.py", "test_takeover.py", "test_window.py",
     ]  # fmt: skip
 
 
@@ -40,6 +41,16 @@ def display() -> Iterator[str]:
         yield os.environ["DISPLAY"]
     if before is not None:
         os.environ["DISPLAY"] = before
+
+
+@pytest.fixture
+def screen(display: str) -> Iterator[Any]:
+    """A connection to that screen, to press keys and move windows: an ``Xlib.display.Display``."""
+    from Xlib.display import Display
+
+    connection = Display(display)
+    yield connection
+    connection.close()
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acpilot.session import Session
+from acpilot.clock import NS
+from acpilot.dataset.dataset import Dataset
+from acpilot.session import HUMAN, Session
 from conftest import acpilot, running, wait_for
 from test_convert import FRAMES, gray_of, one_line, rows_of, write_session
 
@@ -124,6 +126,67 @@ def test_what_a_policy_drove_is_told_apart_and_never_held_out(sessions: list[Pat
     assert (entries["first"]["driver"], entries["first"]["labels"]) == ("model.onnx", "expert")
     assert "labels" not in entries["second"]
     assert "A policy drove first:" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def corrected(folder: Path, *drivers: tuple[float, str]) -> Session:
+    """A session that a policy drove, told who drove from which second on."""
+    session = Session.open(folder)
+    session.manifest.drivers = [(session.manifest.start + round(seconds * NS), name) for seconds, name in drivers]
+    session.save()
+    return session
+
+
+def test_a_drivers_corrections_are_marked_weighed_and_never_held_out(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions[1:], out)[0] == 0
+    before = {row["image_name"]: row["split"] for row in table_of(out)}
+    assert all(row["correction"] == "0" for row in table_of(out))
+    session = corrected(sessions[0], (-9, ""), (0.5, "small.onnx"), (2, HUMAN), (3, ""), (3.5, "small.onnx"))
+    wanted = [row["frame"] for row in rows_of(session) if 2 <= float(row["timestamp"]) < 3]
+    code, output = combine(sessions[:1], out, "--corrections-weight", "4")
+    told = f"first: {len(wanted)} rows are a driver's corrections; {FRAMES - len(wanted)} are left out"
+    assert (code, told in output) == (0, True), output
+    table = table_of(out)
+    mine = [row for row in table if row["session"] == "first"]
+    assert [row["frame"] for row in mine] == wanted
+    assert len(list((out / "images" / "first").iterdir())) == len(wanted)
+    assert {(row["correction"], row["split"]) for row in mine} == {("1", "train")}
+    assert {row["image_name"]: row["split"] for row in table if row["session"] != "first"} == before
+
+    def weight(correction: str) -> float:
+        (found,) = {row["weight"] for row in table if row["correction"] == correction and float(row["steering"]) == 0}
+        return float(found)
+
+    assert weight("1") == pytest.approx(4 * weight("0"), rel=1e-3)
+    assert np.mean([float(row["weight"]) for row in table]) == pytest.approx(1, abs=1e-3)
+    assert "weigh 4 times as much" in (out / "README.md").read_text(encoding="utf-8")
+    before_again = contents(out)
+    assert combine(sessions, out)[0] == 0
+    assert contents(out) == before_again, "the factor is kept"
+    assert combine(sessions, out, "--corrections-weight", "1")[0] == 0
+    table = table_of(out)
+    assert weight("1") == weight("0")
+
+
+def test_what_a_policy_drove_alone_is_nothing_to_learn_from(sessions: list[Path], tmp_path: Path) -> None:
+    corrected(sessions[0], (-9, ""), (0.0, "small.onnx"))
+    assert "no person drove in" in one_line(*combine(sessions, tmp_path / "dataset"))
+
+
+def test_a_dataset_of_before_corrections_can_be_added_to(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions, out)[0] == 0
+    now = contents(out)
+    table = table_of(out)
+    with (out / "complete_dataset.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(
+            file, [name for name in table[0] if name != "correction"], extrasaction="ignore", lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(table)
+    assert Dataset.open(out).table()["correction"].tolist() == [0] * len(table)
+    assert combine(sessions, out)[0] == 0
+    assert contents(out) == now
 
 
 def test_a_session_converted_anew_replaces_its_rows(sessions: list[Path], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from Xlib import XK, X
 from Xlib import display as xdisplay
 
-from acpilot.driving.gamepad import AT_REST
+from acpilot.driving.gamepad import AT_REST, GamepadState
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.session import Session
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS
@@ -65,13 +65,6 @@ def asleep(): return Always("asleep", 0.0, 0.6, 0.0, after=20, then=lambda: time
 
 
 @pytest.fixture
-def screen(display: str) -> Iterator[xdisplay.Display]:
-    connection = xdisplay.Display(display)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "policies.py").write_text(POLICIES, encoding="utf-8")
     return tmp_path
@@ -103,8 +96,12 @@ class Car:
         return int(np.frombuffer(self._reader.graphics(), GRAPHICS)[0]["completed_laps"])
 
     @property
+    def gamepad(self) -> GamepadState:
+        return self._gamepad.read()
+
+    @property
     def is_driven(self) -> bool:
-        return self._gamepad.read() != AT_REST
+        return self.gamepad != AT_REST
 
     def wait_until_driven(self, speed_kmh: float = 8.0) -> None:
         wait_for(lambda: self.is_driven and self.speed_kmh > speed_kmh, "a car that is driven", 60)
@@ -276,7 +273,7 @@ def test_a_run_is_saved_with_who_drove_and_is_not_learnt_from(start_game: Start,
     manifest = Session.open(saved).manifest
     assert manifest.drive == report
     assert manifest.game["driver"] == "both"
-    assert [name for _, name in manifest.drivers] == ["", "both"]
+    assert [name for _, name in manifest.drivers] == ["", "both", ""]
     with (saved / "inputs.csv").open() as file:
         rows = np.array([line.split(",")[2:] for line in list(file)[1:] if ",," not in line], float)
     assert np.abs(rows[:, 0]).max() == 0, "steering is not assisted"
@@ -285,6 +282,7 @@ def test_a_run_is_saved_with_who_drove_and_is_not_learnt_from(start_game: Start,
     assert rows[:20, 2].max() == 0, "the larger pedal"
     code, output = acpilot("convert", str(saved), folder=folder)
     assert (code, "no person drove in" in output) == (0, True), output
+    assert "nothing to learn from" in one_line(*acpilot("combine", str(saved), folder=folder))
     assert acpilot("check", str(saved), folder=folder)[0] == 1, "there is nothing to learn from"
     marks = json.loads((saved / "marks.json").read_text())
     assert [mark["why"] for mark in marks if mark["why"] == "AI"] == ["AI"]
@@ -343,10 +341,11 @@ def test_the_debug_window_shows_what_the_network_sees_also_in_another_size(
             game.configure(width=300, height=240)
             screen.sync()
             wait_for(lambda: middle() == [0x14, 0x28, 0xC8], "the new colour")
+        assert process.stdout is not None
+        assert "note  the game's window is 300x240 now\n" in process.stdout, "which a later cycle may tell"
         process.send_signal(signal.SIGINT)
         code, output = ended(process)
     assert code == 0, output
-    assert "note  the game's window is 300x240 now" in output
     game.destroy()
     screen.sync()
 
@@ -397,6 +396,7 @@ def test_without_a_stop_key_it_refuses_unless_told(folder: Path) -> None:
         (("--speed-limit", "30"), "--speed-limit needs the speed: leave --no-telemetry out"),
         (("--save-run",), "--save-run records the telemetry: leave --no-telemetry out"),
         (("--title", "nowhere"), "no window is titled 'nowhere'"),
+        (("--takeover", "keys", "--assist", "steering"), "--takeover gives the driver all controls"),
         (("--screen", "dxcam"), "dxcam cannot be used .*: on Windows, pip install dxcam"),
     ],
 )

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,6 @@ from conftest import Game, acpilot, running, wait_for
 pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
 
 Start = Callable[..., Game]
-
-
-@pytest.fixture
-def screen(display: str) -> Iterator[xdisplay.Display]:
-    connection = xdisplay.Display(display)
-    yield connection
-    connection.close()
 
 
 def press(screen: xdisplay.Display, keysym: int) -> None:

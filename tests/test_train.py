@@ -54,7 +54,7 @@ def write_dataset(folder: Path) -> Dataset:
         name = f"images/drive/frame_{i:06d}.jpg"
         Image.fromarray(road(steering)).save(folder / name, quality=95)
         values = (name, steering, float(abs(steering) < 0.4), 0.0, 80 + i % 7, 3, "drive", i, i / 10, 0.0, i // 64)
-        rows.append([*values, "validation" if i >= 160 else "train", 1.0])
+        rows.append([*values, 0, "validation" if i >= 160 else "train", 1.0])
     write_rows(dataset, rows)
     entry = {"fps": 10.0, "car": "car", "track": "track", "error_bound_ms": 1.0, "conversion": {"fps": None}}
     dataset.record["sessions"]["drive"] = entry

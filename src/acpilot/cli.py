@@ -327,6 +327,8 @@ def combine(
         result = combine_sessions([Session.open(folder) for folder in sessions], settings, progress)
     say(f"{settings.out}: {', '.join(f'{rows} {split}' for split, rows in sorted(result.rows.items()))} rows")
     say(f"new       {', '.join(result.added) or 'nothing: all sessions were there'}")
+    for note in result.notes:
+        say(f"note  {note}")
     if "validation" not in result.rows:
         say("note  nothing is held out for validation: there is only one group of frames; add a session or a lap")
     say(f"read      {result.dataset.card_file}")
@@ -478,7 +480,7 @@ def drive(settings: DriveSettings = DriveSettings()) -> None:
     Bind the game to the gamepad first (acpilot gamepad-test), start this, get on the track. Once a second a line says
     how it goes. With Escape and Ctrl-C the controls come to rest and the gamepad is released, and so when the window is
     closed or minimised, or when the game hangs or the policy fails. While the game is paused or its window covered, the
-    controls are at rest; then it goes on.
+    controls are at rest; then it goes on. With --takeover wheel or --takeover keys you can correct it at any time.
 
     A dry run that moves nothing: --gamepad none. In the practice game (acpilot practice --driver virtual): --gamepad
     virtual.
@@ -493,7 +495,8 @@ def drive(settings: DriveSettings = DriveSettings()) -> None:
         for line in ending.report.lines():
             say(line)
         if ending.session is not None:
-            say(f"next      acpilot check {ending.session.folder}")
+            verb = "convert" if ending.report.takeovers else "check"  # the driver's corrections can be learnt from
+            say(f"next      acpilot {verb} {ending.session.folder}")
     if ending.fault:
         raise ending.fault
 

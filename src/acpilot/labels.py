@@ -11,7 +11,7 @@ from acpilot.clock import NS
 from acpilot.errors import AcpilotError
 from acpilot.marks import marked, read_marks
 from acpilot.original import Inputs, read_inputs
-from acpilot.session import Session
+from acpilot.session import HUMAN, Session
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import Status
@@ -128,8 +128,8 @@ def label_frames(
 def driven_by_person(session: Session, instants: np.ndarray) -> np.ndarray:
     """At which instants, int64 (n,) ns, a person drove, not a policy nor nobody: bool (n,)."""
     drivers = session.manifest.drivers
-    latest = np.searchsorted([instant for instant, _ in drivers], instants, side="right") - 1
-    by_person: np.ndarray = latest < 0
+    begun = np.searchsorted([instant for instant, _ in drivers], instants, side="right")
+    by_person: np.ndarray = np.array([True, *(name == HUMAN for _, name in drivers)])[begun]
     return by_person
 
 

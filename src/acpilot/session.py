@@ -17,6 +17,8 @@ from acpilot.video.alignment import Alignment
 
 FORMAT = 1
 """Version of the manifest that this program writes, and the newest that it reads."""
+NOBODY, HUMAN = "", "human"
+"""Who drives (``Manifest.drivers``) while the controls are at rest, and when a person has taken over from a policy."""
 _ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow", "websocket-client")
 
 
@@ -67,8 +69,8 @@ class Manifest:
     alignment: Alignment | None = None
     counts: Counts = field(default_factory=Counts)
     drivers: list[tuple[int, str]] = field(default_factory=list)
-    """Who drove, from which instant (ns, monotonic clock) on: a policy's name, or "" for nobody, when the controls were
-    at rest. Before the first, and where there is none, a person."""
+    """Who drove, from which instant (ns, monotonic clock) on: a policy's name, ``HUMAN`` or ``NOBODY``. Before the
+    first, and where there is none, a person."""
     drive: dict[str, Any] = field(default_factory=dict)
     """How ``acpilot drive`` drove: settings, rate, latency."""
     ended_by: str = ""

@@ -141,6 +141,8 @@ class CombineSettings:
     """Share of the rows that is held out for validation; without it 0.15."""
     test: Share | None = None
     """Share of the rows that is held out for a last test; without it none."""
+    corrections_weight: Annotated[float | None, Parameter(validator=Number(gt=0, lte=100))] = None
+    """Weight of a driver's corrections, who took over from a policy, against other rows; without it 1, or as before."""
 
 
 @Parameter(name="*")
@@ -358,6 +360,17 @@ class DriveSettings:
     """Decisions a second; without it, as many as the policy was trained for."""
     assist: Literal["both", "steering", "pedals"] = "both"
     """What the policy moves; the rest of the gamepad stays at rest, for a driver with a device of their own."""
+    takeover: Annotated[tuple[Literal["keys", "wheel"], ...], Parameter(negative="")] = ()
+    """What the driver takes over with, one --takeover each: keys, the arrow keys in the game's window; wheel, a wheel
+    or gamepad, whose movements are passed on (bind the game to acpilot's gamepad only)."""
+    hand_back: Annotated[float, Parameter(validator=Number(gte=0, lte=60))] = 1.0
+    """The policy drives again so many seconds after the driver let go of keys and pedals and left the wheel still; 0:
+    not at all."""
+    wheel_axes: Annotated[tuple[str, str, str] | None, Parameter(negative="")] = None
+    """Numbers of the wheel's axes of steering, throttle and brake, with - behind those whose value falls: 0 2- 3-. Not
+    needed for gamepads; without them a wheel's axes are shown."""
+    wheel_threshold: Annotated[float, Parameter(validator=Number(gt=0, lte=0.5))] = 0.05
+    """The driver takes over when the wheel was moved or a pedal is pressed by so much, as a share of its way."""
     steering_offset: Annotated[float, Parameter(validator=Number(gte=-1, lte=1))] = 0.0
     """Added to the policy's steering, -1 to 1: for one that does not steer straight."""
     dead_zone: Annotated[float, Parameter(validator=Number(gte=0, lte=0.9))] = 0.0

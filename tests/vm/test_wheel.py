@@ -39,20 +39,23 @@ def test_it_reads_what_the_driver_does(device: evdev.UInput) -> None:
     with Wheel(AXES) as wheel:
         assert wheel.name == "Wheel of the test"
         assert wheel.read() == pytest.approx((0, 0, 0), abs=0.001)
-        assert not wheel.is_moved()
+        assert not wheel.is_in_use()
         move(device, ecodes.ABS_X, 16384)
         move(device, ecodes.ABS_Z, 0)
         move(device, ecodes.ABS_RZ, 128)
         wait_for(lambda: wheel.read().throttle == 1, "the throttle")
         assert wheel.read() == pytest.approx((-0.5, 1, 0.5), abs=0.01)
-        assert wheel.is_moved()
-        wheel.forget()
-        assert not wheel.is_moved(), "a policy drives now"
-        move(device, ecodes.ABS_X, 19000)
-        wait_for(lambda: wheel.read().steering > -0.45, "the steering")
-        assert not wheel.is_moved(), "that may be a trembling hand"
+        assert wheel.is_in_use()
+        assert wheel.is_in_use(), "the pedals still are"
+        move(device, ecodes.ABS_Z, 255)
+        move(device, ecodes.ABS_RZ, 255)
+        wait_for(lambda: not wheel.is_in_use(), "feet beside the pedals")
+        move(device, ecodes.ABS_X, 17500)
+        wait_for(lambda: wheel.read().steering > -0.48, "the steering")
+        assert not wheel.is_in_use(), "that may be a trembling hand"
         move(device, ecodes.ABS_X, 24000)
-        wait_for(wheel.is_moved, "the driver")
+        wait_for(wheel.is_in_use, "the driver")
+        assert not wheel.is_in_use(), "it is held still there"
 
 
 def test_a_gamepad_needs_no_axes_and_our_own_is_not_taken_for_it() -> None:

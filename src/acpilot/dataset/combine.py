@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from acpilot import __version__
+from acpilot.clock import NS
 from acpilot.dataset.convert import read_stamp
 from acpilot.dataset.dataset import COLUMNS, FORMAT, Dataset
 from acpilot.dataset.dataset_card import dataset_card
 from acpilot.errors import AcpilotError
 from acpilot.files import whole_folder, write_atomically
+from acpilot.labels import driven_by_person
 from acpilot.marks import read_marks
 from acpilot.progress import Progress
 from acpilot.session import Session
@@ -41,6 +43,8 @@ class Combination:
     """Names of the sessions that are new, or that were converted anew since."""
     rows: dict[str, int]
     """Rows of each split."""
+    notes: tuple[str, ...]
+    """What the user should know."""
 
 
 def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Progress) -> Combination:
@@ -52,8 +56,8 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
         progress: told after each image.
 
     Raises:
-        AcpilotError: a session is not converted, or has been marked since; two have one name; the settings are not
-            those of the dataset; or the disk is full.
+        AcpilotError: a session is not converted, or has been marked since, or a policy alone drove it; two have one
+            name; the settings are not those of the dataset; or the disk is full.
     """
     dataset = Dataset.open(settings.out) if Dataset.is_one(settings.out) else Dataset(settings.out)
     dataset.record["settings"] = _agreed(dataset, settings)
@@ -73,12 +77,12 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
     try:
         _add_images(dataset, new, progress)
         for name, entry in new.items():
-            rows[name] = _rows_of(Session(Path(entry["folder"])), name)
+            rows[name] = _rows_of(Session.open(Path(entry["folder"])), name)
             known[name] = entry
         dataset.record["sessions"] = dict(sorted(known.items()))
         table = [row for name in dataset.record["sessions"] for row in rows[name]]
         _split(table, dataset.record)
-        _weigh(table)
+        _weigh(table, dataset.record["settings"]["corrections_weight"])
         write_atomically(dataset.table_file, _csv(table))
         write_atomically(dataset.card_file, dataset_card(dataset.record, table))
         write_atomically(dataset.record_file, json.dumps({**dataset.record, "format": FORMAT}, indent=2) + "\n")
@@ -88,7 +92,12 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
             "again"
         ) from None
     splits, counts = np.unique([row["split"] for row in table], return_counts=True)
-    return Combination(dataset, tuple(new), dict(zip(splits.tolist(), counts.tolist(), strict=True)))
+    notes = tuple(
+        f"{name}: {entry['frames']} rows are a driver's corrections; {entry['left_out']} are left out, no person drove"
+        for name, entry in new.items()
+        if "left_out" in entry
+    )
+    return Combination(dataset, tuple(new), dict(zip(splits.tolist(), counts.tolist(), strict=True)), notes)
 
 
 def copy_dataset(dataset: Dataset, folder: Path) -> Dataset:
@@ -128,6 +137,8 @@ def _agreed(dataset: Dataset, settings: CombineSettings) -> dict[str, Any]:
                 f"{dataset.folder} was made with --{name.replace('_', '-')} {there[name]}, not {given}: leave the flag "
                 "out, or choose another --out"
             )
+    # Weights are made anew each time: these may be others than those of the dataset.
+    agreed["corrections_weight"] = settings.corrections_weight or there.get("corrections_weight", 1.0)
     if agreed["validation"] + agreed["test"] >= 1:
         raise AcpilotError("--validation and --test together leave nothing to train on: they must add to less than 1")
     return agreed
@@ -146,8 +157,9 @@ def _entry(session: Session) -> dict[str, Any]:
             f"{session.folder}' again"
         )
     game, alignment = session.manifest.game, session.manifest.alignment
-    labels = session.labels_file.read_bytes()
-    rows = list(csv.DictReader(io.StringIO(labels.decode("utf-8"))))
+    all_rows, rows = _read(session.labels_file), _driven_by_person(session)
+    if not rows:
+        raise AcpilotError(f"no person drove in {session.folder}: there is nothing to learn from; leave it out")
     seconds = np.array([float(row["timestamp"]) for row in rows])
     measured = round(1 / float(np.median(np.diff(seconds))), 2) if len(rows) > 1 else 0.0
     return {
@@ -164,7 +176,8 @@ def _entry(session: Session) -> dict[str, Any]:
         "created": session.manifest.created,
         "acpilot": __version__,
         "conversion": {**stamp["images"], **stamp["labels"]["settings"]},
-        "labels_sha256": hashlib.sha256(labels).hexdigest(),
+        "labels_sha256": hashlib.sha256(session.labels_file.read_bytes()).hexdigest(),
+        **({"left_out": len(all_rows) - len(rows)} if session.manifest.drivers else {}),
         **{key: str(game[key]) for key in _TOLD_BY_THE_GAME if key in game},
     }
 
@@ -176,7 +189,7 @@ def _rows_there(dataset: Dataset) -> dict[str, list[Row]]:
         dataset.table()  # refuses a damaged one
         with dataset.table_file.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                rows.setdefault(row["session"], []).append(row)
+                rows.setdefault(row["session"], []).append({"correction": "0", **row})
     return rows
 
 
@@ -184,11 +197,11 @@ def _add_images(dataset: Dataset, new: dict[str, dict[str, Any]], progress: Prog
     total, done = sum(entry["frames"] for entry in new.values()), 0
     dataset.images_folder.mkdir(parents=True, exist_ok=True)
     for name, entry in new.items():
-        session = Session(Path(entry["folder"]))
+        session = Session.open(Path(entry["folder"]))
         part = dataset.images_folder / f"{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for row in _read(session.labels_file):
+        for row in _driven_by_person(session):
             _link(session.images_folder / row["image_name"], part / row["image_name"])
             done += 1
             progress(done, total)
@@ -211,19 +224,25 @@ def _read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+def _driven_by_person(session: Session) -> list[Row]:
+    """The rows to learn from: what a policy did is what it has learnt already, its mistakes with it."""
+    rows = _read(session.labels_file)
+    instants = np.array([session.manifest.start + round(float(row["timestamp"]) * NS) for row in rows], np.int64)
+    return [row for row, by_person in zip(rows, driven_by_person(session, instants), strict=True) if by_person]
+
+
 def _rows_of(session: Session, name: str) -> list[Row]:
-    return [
-        {**row, "image_name": f"images/{name}/{row['image_name']}", "session": name, "split": "", "weight": ""}
-        for row in _read(session.labels_file)
-    ]
+    # Where a policy drove, a person only did after taking over.
+    added = {"session": name, "correction": str(int(bool(session.manifest.drivers))), "split": "", "weight": ""}
+    return [{**row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in _driven_by_person(session)]
 
 
 def _split(table: list[Row], record: dict[str, Any]) -> None:
     """Give each group of rows without a split to the one that lacks most of its share; others keep theirs.
 
     A group is a session or a lap: neighbouring frames look alike, so a split by frame would test on what was learnt.
-    What a policy met, labelled with another's answers, is always learnt from and has no part in the shares: the
-    validation loss goes on meaning the same.
+    What a policy met, labelled with another's answers or corrected by a driver, is always learnt from and has no part
+    in the shares: the validation loss goes on meaning the same.
     """
     settings, sessions = record["settings"], record["sessions"]
     shares = {
@@ -234,7 +253,7 @@ def _split(table: list[Row], record: dict[str, Any]) -> None:
     held = dict.fromkeys(shares, 0)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in table:
-        if "labels" in sessions[row["session"]]:
+        if "labels" in sessions[row["session"]] or row["correction"] == "1":
             row["split"] = "train"
         elif row["split"]:
             held[row["split"]] += 1
@@ -247,14 +266,15 @@ def _split(table: list[Row], record: dict[str, Any]) -> None:
             row["split"] = split
 
 
-def _weigh(table: list[Row]) -> None:
-    """Weigh rare steering more: 1 / √(rows that steer alike), with a mean of 1 over the table.
+def _weigh(table: list[Row], corrections: float) -> None:
+    """Weigh rare steering more, 1 / √(rows that steer alike), corrections by a factor, with a mean of 1 over the table.
 
     The root, since a full balance would make of a handful of corrections half of what is learnt.
     """
     bins = np.rint(np.array([float(row["steering"]) for row in table]) / _BIN).astype(int)
     _, of, counts = np.unique(bins, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(counts[of])
+    weights[[row["correction"] == "1" for row in table]] *= corrections
     for row, weight in zip(table, weights / weights.mean(), strict=True):
         row["weight"] = f"{weight:.4f}"
 

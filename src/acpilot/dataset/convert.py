@@ -259,8 +259,8 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
     by_policy = int((labels.chosen(keep_paused=False) & ~driven_by_person(session, labels.instant)).sum())
     if by_policy:
         yield (
-            f"no person drove in {by_policy} frames: 'acpilot check {session.folder}' marks them, the next conversion "
-            "leaves them out"
+            f"no person drove in {by_policy} frames: acpilot combine leaves them out, and so does the next conversion "
+            f"once 'acpilot check {session.folder}' has marked them"
         )
     if unknown:
         yield f"{unknown} frames without telemetry around them left out"

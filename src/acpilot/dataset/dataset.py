@@ -13,10 +13,12 @@ FORMAT = 1
 """Version of the record that this program writes, and the newest that it reads."""
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "session", "frame", "timestamp",
-    "normalized_position", "lap", "split", "weight",
+    "normalized_position", "lap", "correction", "split", "weight",
 )  # fmt: skip
-"""Columns of ``complete_dataset.csv``. Speed in km/h, timestamp in seconds since the session's start."""
-_KINDS = {"image_name": str, "session": str, "split": str, "gear": np.int64, "frame": np.int64, "lap": np.int64}
+"""Columns of ``complete_dataset.csv``. Speed in km/h, timestamp in seconds since the session's start; correction is 1
+where a driver had taken over from a policy, else 0."""
+_NUMBERS = ("gear", "frame", "lap", "correction")
+_KINDS = {"image_name": str, "session": str, "split": str, **dict.fromkeys(_NUMBERS, np.int64)}
 
 
 class Dataset:
@@ -85,6 +87,7 @@ class Dataset:
             ) from None
         except (OSError, ValueError) as error:
             raise AcpilotError(f"{self.table_file} is damaged: {error}") from None
+        table.setdefault("correction", np.zeros(len(rows), np.int64))  # of before drivers could take over
         if not set(COLUMNS) <= set(table):
             raise AcpilotError(f"{self.table_file} lacks the columns {', '.join(set(COLUMNS) - set(table))}")
         return table

@@ -16,8 +16,9 @@ COLUMN_TABLE = """\
 | `timestamp` | seconds since the session's start: the instant the picture was on the screen |
 | `normalized_position` | 0 … 1 along the track |
 | `lap` | completed laps |
+| `correction` | 1 where a driver had taken over from a policy, else 0 |
 | `split` | train, validation or test; never within a group (see below) |
-| `weight` | 1 / √(number of rows with like steering), mean 1: rare steering counts more |
+| `weight` | 1 / √(number of rows with like steering), mean 1: rare steering counts more; corrections times a factor |
 """
 """What the columns of ``complete_dataset.csv`` mean, as Markdown."""
 
@@ -52,6 +53,14 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
             "",
             f"A policy drove {', '.join(met)}: the images show what it met, the labels are what the practice game's "
             "expert would have done there. They are all in train.",
+        ]
+    corrected = {name: entry["frames"] for name, entry in record["sessions"].items() if "left_out" in entry}
+    if corrected:
+        told = ", ".join(f"{name} ({frames} rows)" for name, frames in corrected.items())
+        lines += [
+            "",
+            f"A driver corrected a policy in {told}: only those moments are here. They are all in train, and weigh "
+            f"{settings['corrections_weight']:g} times as much as other rows.",
         ]
     lines += [
         "",

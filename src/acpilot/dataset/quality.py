@@ -43,7 +43,7 @@ def check_session(session: Session, progress: Progress, threads: int | None = No
             Finding("labels", "unfit", str(error), "acpilot convert says the same, and takes the settings that help")
         ]
     found = [
-        _frames(labels),
+        _frames(session, labels),
         _alignment(session, labels),
         _lag(session, labels, progress),
         *_gaps(session, labels),
@@ -151,10 +151,11 @@ def _graded(share: float, warning: float, unfit: float = 2.0) -> Verdict:
     return "unfit" if share >= unfit else "warning" if share >= warning else "note" if share > 0 else "ok"
 
 
-def _frames(labels: Labels) -> Finding:
+def _frames(session: Session, labels: Labels) -> Finding:
     count, total = int(labels.chosen(keep_paused=False).sum()), len(labels.frame)
     text = f"{count} of {total} frames have a label"
-    if count < _MIN_FRAMES:
+    # A driver's corrections of a policy are few, and are added to other sessions.
+    if count < (1 if session.manifest.drivers else _MIN_FRAMES):
         return Finding("frames", "unfit", text, "drive longer, and with the game live, not paused", {"labelled": count})
     verdict: Verdict = "ok" if count > total / 2 else "warning"
     return Finding("frames", verdict, text, "" if verdict == "ok" else "see the lines below", {"labelled": count})

@@ -17,13 +17,14 @@ from acpilot.driving.gamepad import Gamepad, open_gamepad
 from acpilot.driving.loop import LATE, Cycle, DrivingLoop
 from acpilot.driving.run_recorder import RunRecorder
 from acpilot.driving.screen import open_screen
-from acpilot.driving.telling import Say, Telling
+from acpilot.driving.takeover import Takeover
+from acpilot.driving.telling import Telling
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
 from acpilot.policy.policy import REST, Policy
-from acpilot.progress import Show
+from acpilot.progress import Say, Show
 from acpilot.recording import undisturbed, wait_for_game
-from acpilot.session import Session, settings_record
+from acpilot.session import HUMAN, NOBODY, Session, settings_record
 from acpilot.settings import DriveSettings
 from acpilot.stopping import Stop
 from acpilot.telemetry.pages import PHYSICS
@@ -54,6 +55,8 @@ class DriveReport:
     """Ticks without a cycle, because an earlier one took too long."""
     overruns: int = 0
     """Decisions that came too late to be used."""
+    takeovers: int = 0
+    """How often a driver took over."""
     latency_ms: dict[str, float] = field(default_factory=dict)
     """From grab to gamepad: median, p99, worst."""
     ended_by: str = ""
@@ -69,6 +72,8 @@ class DriveReport:
         if self.latency_ms:
             told = ", ".join(f"{name} {value:.1f}" for name, value in self.latency_ms.items())
             yield f"latency   {told} ms from grab to gamepad"
+        if self.settings["takeover"]:
+            yield f"takeovers {self.takeovers}"
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,11 @@ def drive(settings: DriveSettings, say: Say, show: Show) -> DriveEnding:
     _refuse_what_cannot_be(policy, settings)
     if note := getattr(policy, "note", ""):
         say(f"note  {note}")
-    # The gamepad comes first: games look for devices when they start.
-    with open_gamepad(settings.gamepad, settings.pages) as gamepad, ExitStack() as stack:
+    with ExitStack() as stack:
+        # The driver's wheel comes before the gamepad, which could be taken for it; the gamepad before the game, since
+        # games look for devices when they start.
+        takeover = stack.enter_context(Takeover(settings)) if settings.takeover else None
+        gamepad = stack.enter_context(open_gamepad(settings.gamepad, settings.pages))
         with Stop(escape=False) as stop:  # Escape leaves the game's own menus while somebody gets on the track
             name = settings.pages if settings.telemetry else None
             reader = wait_for_game(name, settings.title, settings.wait, stop, show)
@@ -111,7 +119,7 @@ def drive(settings: DriveSettings, say: Say, show: Show) -> DriveEnding:
                 "on Wayland pip install acpilot[wayland]); --no-stop-key drives all the same"
             )
         stack.enter_context(undisturbed())
-        return _Drive(policy, gamepad, reader, settings, stop).run(say, show)
+        return _Drive(policy, gamepad, reader, takeover, settings, stop).run(say, show)
 
 
 def _refuse_what_cannot_be(policy: Policy, settings: DriveSettings) -> None:
@@ -125,6 +133,12 @@ def _refuse_what_cannot_be(policy: Policy, settings: DriveSettings) -> None:
         }
         if reasons := [reason for reason, holds in wanted.items() if holds]:
             raise AcpilotError(f"{reasons[0]}: leave --no-telemetry out")
+    if policy.name in (NOBODY, HUMAN):
+        raise AcpilotError(f"a policy cannot be named {policy.name!r}: that says that no policy drives; rename it")
+    if settings.takeover and settings.assist != "both":
+        raise AcpilotError(
+            "--takeover gives the driver all controls, --assist leaves some to another device: leave one of them out"
+        )
     preprocessing = getattr(policy, "preprocessing", None)
     if settings.rate not in (None, policy.rate) and preprocessing is not None and preprocessing.past_frames:
         raise AcpilotError(
@@ -136,13 +150,20 @@ def _refuse_what_cannot_be(policy: Policy, settings: DriveSettings) -> None:
 class _Drive:
     """One drive: the loop in a thread of its own, watched over by the thread that runs it."""
 
-    def __init__(
-        self, policy: Policy, gamepad: Gamepad, reader: PageReader | None, settings: DriveSettings, stop: Stop
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        policy: Policy,
+        gamepad: Gamepad,
+        reader: PageReader | None,
+        takeover: Takeover | None,
+        settings: DriveSettings,
+        stop: Stop,
     ) -> None:
         self.failure: Exception | None = None
-        self._policy, self._gamepad, self._reader = policy, gamepad, reader
+        self._policy, self._gamepad, self._reader, self._takeover = policy, gamepad, reader, takeover
         self._settings, self._stop = settings, stop
         self._loop: DrivingLoop | None = None
+        self._run: RunRecorder | None = None
         self._cycles: deque[Cycle] = deque(maxlen=1000)
         self._notes: deque[str] = deque()
         self._ending, self._ended = threading.Event(), threading.Event()
@@ -158,8 +179,13 @@ class _Drive:
         with ExitStack() as stack:
             window = stack.enter_context(DebugWindow(self._policy)) if settings.debug_window else None
             run = RunRecorder(settings, self._policy.name, self._policy.rate) if settings.save_run else None
+            self._run = run
             try:
                 say(f"{self._policy.name} drives; {' or '.join(stop.ways)} stops")
+                if self._takeover is not None:
+                    again = f"; {settings.hand_back:g} s after its last use the policy drives again"
+                    how_long = again if settings.hand_back else " until the drive ends"
+                    say(f"who uses {self._takeover.name} takes over{how_long}")
                 stop.start_duration()
                 self._thread.start()
                 fault = self._watch_over(Telling(say, show, run, window))
@@ -173,7 +199,8 @@ class _Drive:
                 self._thread.join(1.0)
                 if run is not None:
                     show("finishing the session of the run ...")
-                    fault = fault or run.finish(report.ended_by, vars(report))
+                    lost = run.finish(report.ended_by, vars(report))
+                    fault = fault or lost
         return DriveEnding(report, run.session if run is not None else None, fault)
 
     def _drive(self) -> None:
@@ -189,12 +216,19 @@ class _Drive:
             self._report.screen = screen.name
             loop = DrivingLoop(self._policy, Game(window, screen, self._reader), self._gamepad, settings)
             self._loop = loop
+            if self._takeover is not None:
+                self._takeover.loop = loop
             try:
                 # Here too, since a terminal can hold up the thread that watches over this one while it prints.
                 while self._stop.reason is None and not self._ending.is_set():
-                    self._cycles.append(loop.cycle())
+                    cycle = loop.cycle()
+                    self._cycles.append(cycle)
+                    if self._run is not None:
+                        self._run.drives(cycle.driver, cycle.instant)
             finally:
                 loop.let_go(self._settings.brake_on_stop)
+                if self._run is not None and loop.let_go_at is not None:
+                    self._run.drives(NOBODY, loop.let_go_at)
 
     def _watch_over(self, telling: Telling) -> AcpilotError | None:
         """Look at the loop until there is a reason to stop; the fault that was the reason, if one was."""
@@ -204,15 +238,16 @@ class _Drive:
                 telling.note(self._notes.popleft())
             while self._cycles:
                 telling.add(self._cycles.popleft())
-            if ended:
-                if self.failure is None or isinstance(self.failure, AcpilotError):
-                    return self.failure
-                raise self.failure
+            failure = self.failure or (self._takeover.failure if self._takeover is not None else None)
+            if ended or failure is not None:
+                if failure is None or isinstance(failure, AcpilotError):
+                    return failure
+                raise failure
             if self._loop is not None:
                 late = self._loop.rest_if_late()
                 if late > _HUNG:
                     return AcpilotError(f"{self._policy.name} has not answered for {_HUNG:g} s: the drive ends")
-                if late:
+                if late and self._loop.taken_over is None:
                     telling.rest(LATE)
                 telling.tell(self._loop.game.area)
         return None
@@ -239,7 +274,8 @@ class _Drive:
             return
         pace, latency = loop.pacer.report(), loop.latency
         report.target_hz, report.achieved_hz = pace.target_hz, round(pace.achieved_hz, 2)
-        report.cycles, report.missed, report.overruns = pace.cycles, pace.missed, loop.overruns
+        report.cycles, report.missed = pace.cycles, pace.missed
+        report.overruns, report.takeovers = loop.overruns, loop.takeovers
         if latency.events:
             shares = {"median": 0.5, "p99": 0.99, "worst": 1.0}
             report.latency_ms = {name: latency.percentile_ms(share) for name, share in shares.items()}

@@ -3,10 +3,9 @@
 import threading
 from typing import Any
 
-from acpilot.driving.loop import NOBODY
 from acpilot.errors import AcpilotError
 from acpilot.recording import live_pages, record_into
-from acpilot.session import Session, settings_record
+from acpilot.session import NOBODY, Session, settings_record
 from acpilot.settings import DriveSettings, RecordSettings
 from acpilot.stopping import Stop
 from acpilot.threads import guarded_thread
@@ -41,7 +40,6 @@ class RunRecorder:
         self.session.manifest.game["driver"] = driver
         self.session.manifest.drivers = [(0, NOBODY)]
         self._stop = Stop(escape=False)
-        self._driver = NOBODY
         self._begun = threading.Event()
         self._recording = guarded_thread(self, self._record, "run recorder", self._begun)
         self._recording.start()
@@ -56,9 +54,11 @@ class RunRecorder:
 
     def drives(self, driver: str, instant: int) -> None:
         """That one drives at this instant, and until another does."""
-        if driver != self._driver:
-            self.session.manifest.drivers.append((instant, driver))
-            self._driver = driver
+        drivers = self.session.manifest.drivers
+        latest, driving = drivers[-1]
+        if driver != driving:
+            # Never back in time: a driver may take over within the cycle that is told of just before.
+            drivers.append((max(instant, latest), driver))
 
     def finish(self, reason: str, report: dict[str, Any]) -> AcpilotError | None:
         """End the recording and take the drive's report into the session; what had ended it before, if anything."""

@@ -1,6 +1,5 @@
 """Tells people, the session of the run and the debug window how a drive goes."""
 
-from collections.abc import Callable
 from statistics import median
 
 from acpilot.clock import NS, now
@@ -8,11 +7,10 @@ from acpilot.driving.debug_window import DebugWindow
 from acpilot.driving.loop import Cycle
 from acpilot.driving.run_recorder import RunRecorder
 from acpilot.policy.policy import REST
-from acpilot.progress import Show
+from acpilot.progress import Say, Show
+from acpilot.session import HUMAN
 from acpilot.window import Area
 
-Say = Callable[[str], None]
-"""Shows a line of text that stays."""
 _SHOW_EVERY = NS // 10
 
 
@@ -35,11 +33,16 @@ class Telling:
 
     def add(self, cycle: Cycle) -> None:
         """One more cycle."""
+        if cycle.driver == HUMAN and not self._by_human:
+            self.note("the driver has taken over")
+            self._why_rest = ""  # nor does the policy drive on
         self._recent.append(cycle)
         self._last = cycle
-        if self._run is not None:
-            self._run.drives(cycle.driver, cycle.grabbed)
         self.rest(cycle.why_rest)
+
+    @property
+    def _by_human(self) -> bool:
+        return self._last is not None and self._last.driver == HUMAN
 
     def rest(self, why: str) -> None:
         """The controls are at rest for this reason; not at rest when it is empty."""
@@ -82,5 +85,5 @@ class Telling:
         return (
             f"{(now() - self._start) / NS:6.1f} s | {rate}{latency} | steering {command.steering:+.3f} -> "
             f"{applied.steering:+.3f} | throttle {applied.throttle:.2f} | brake {applied.brake:.2f} | {speed}"
-            + (f" | at rest: {self._why_rest}" if self._why_rest else "")
+            + (f" | at rest: {self._why_rest}" if self._why_rest else " | the driver drives" if self._by_human else "")
         )

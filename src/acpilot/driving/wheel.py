@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 from acpilot.driving.gamepad import GamepadState
@@ -35,17 +36,17 @@ class Axis(NamedTuple):
 
 
 class Wheel:
-    """The first wheel or gamepad that is plugged in; a context manager. Use it in the thread that opened it.
+    """See ``Device``: the first wheel or gamepad that is plugged in.
 
     Open it before a gamepad of acpilot's own: whatever is there then is not ours.
     """
 
-    def __init__(self, axes: tuple[Axis, Axis, Axis] | None = None, threshold: float = 0.1) -> None:
+    def __init__(self, axes: Sequence[Axis] | None = None, threshold: float = 0.05) -> None:
         """Open it.
 
         Args:
             axes: steering, throttle and brake. Gamepads need none, SDL knows theirs; those of wheels differ.
-            threshold: by how much of its way an axis must be moved to tell of the driver.
+            threshold: what is moved by less, as steering −1..1 and pedals 0..1, does not tell of the driver.
 
         Raises:
             AcpilotError: there is none, its axes are not known, or a package is missing.
@@ -60,7 +61,7 @@ class Wheel:
             raise AcpilotError(f"SDL cannot look for wheels: {self._sdl.SDL_GetError().decode()}")
         try:
             self._open()
-            self._reference = self.read()
+            self._left_at = self.read().steering
         except AcpilotError:
             self.close()
             raise
@@ -108,18 +109,16 @@ class Wheel:
         value: float = self._sdl.SDL_JoystickGetAxis(self._joystick, axis.number) / _FULL
         return -value if axis.falls else value
 
-    def forget(self) -> None:
-        """Take where it stands now for where it was left: from now on a policy drives."""
-        self._reference = self.read()
+    def is_in_use(self) -> bool:
+        """See ``Device``: a pedal is pressed, or the steering was moved since it was last found moved."""
+        steering, throttle, brake = self.read()
+        if moved := abs(steering - self._left_at) > self._threshold:
+            self._left_at = steering
+        return moved or max(throttle, brake) > self._threshold
 
-    def is_moved(self) -> bool:
-        """Whether the driver has moved it since it was left.
-
-        Raises:
-            AcpilotError: it was unplugged.
-        """
-        pairs = zip(self.read(), self._reference, strict=True)
-        return max(abs(value - left) for value, left in pairs) > self._threshold
+    def drive(self, *_: object) -> GamepadState:
+        """See ``Device``: where it stands."""
+        return self.read()
 
     def close(self) -> None:
         """Let go of it; may be called twice."""

@@ -9,10 +9,11 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 from acpilot.clock import NS, Pacer, ask_for_punctuality, now
+from acpilot.driving.gamepad import GamepadState
+from acpilot.driving.keyboard import drive_by_keys
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.errors import AcpilotError
 from acpilot.practice.car import Controls
-from acpilot.practice.keyboard import KeyboardDriver
 from acpilot.practice.pose import Pose
 from acpilot.practice.publishing import WorldPublisher
 from acpilot.practice.track import TRACK_NAMES, Track, make_track
@@ -227,7 +228,6 @@ def _play_in_real_time(settings: PracticeSettings, track: Track, say: Say) -> No
 
 def _show(settings: PracticeSettings, view: Any, link: _Link, physics: Any, pacer: Pacer) -> None:
     """Draw the newest pose at a steady rate and pass on what the player does, until the game ends."""
-    keyboard = KeyboardDriver()
     held: frozenset[str] = frozenset()
     while not link.ended.is_set() and not view.closed:
         if not physics.is_alive():
@@ -245,7 +245,7 @@ def _show(settings: PracticeSettings, view: Any, link: _Link, physics: Any, pace
             link.resets.value += 1
         held = keys
         if settings.driver == "keyboard":
-            link.controls[:] = keyboard.controls(keys, pose.speed_kmh, 1 / settings.fps)
+            link.controls[:] = drive_by_keys(keys, GamepadState(*link.controls), pose.speed_kmh, 1 / settings.fps)
         elif settings.driver == "gamepad":
             link.controls[:] = view.gamepad() or (0.0, 0.0, 0.0)
 
