@@ -1,6 +1,7 @@
 """acpilot on Windows, as far as Wine is Windows: run with "make test-wine"."""
 
 import csv
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
 def windows(display: str) -> Iterator[None]:  # noqa: F811, ARG001
     """Wine on a screen of its own; its server ends with the tests."""
     yield
-    subprocess.run(["wineserver", "--kill"], env=ENVIRONMENT, check=False)
+    subprocess.run(["wineserver", "--kill"], env=os.environ | ENVIRONMENT, check=False)
 
 
 @pytest.fixture
@@ -38,7 +39,18 @@ def stand_in() -> Iterator[Game]:
 
 
 def record(folder: Path, *flags: str) -> tuple[str, ...]:
-    return ("record", "--recorder", "screen", "--output", on_windows(folder), "--steering-unit", "ratio", *flags)
+    return (
+        "record",
+        "--recorder",
+        "screen",
+        "--output",
+        on_windows(folder),
+        "--steering-unit",
+        "ratio",
+        "--max-error-ms",
+        "250",
+        *flags,
+    )
 
 
 def only_session(folder: Path) -> Session:
@@ -77,7 +89,7 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
 
 def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811
     with running(*record(tmp_path / "sessions")) as process:
-        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
         stand_in.tell("move 300 200")
         press_escape_in_the_game(display)
         output = process.communicate(timeout=60)[0]
@@ -87,7 +99,7 @@ def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_
 
 def test_a_minimised_window_ends_a_recording_with_a_line(stand_in: Game, tmp_path: Path) -> None:
     with running(*record(tmp_path / "sessions")) as process:
-        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
         stand_in.tell("minimise")
         output = process.communicate(timeout=60)[0]
     stand_in.tell("restore")
@@ -118,7 +130,7 @@ def test_the_driver_is_told_of_each_axis_in_turn(tmp_path: Path) -> None:
 def test_escape_ends_it_at_rest(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811, ARG001
     log = tmp_path / "reports.txt"
     with running("gamepad-test", "--axis", "throttle", ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 60)
+        wait_for(lambda: log.exists() and reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 120)
         press_escape_in_the_game(display)
         output = process.communicate(timeout=30)[0]
     assert "stopped by Escape" in output.strip().splitlines()[-1]
@@ -194,14 +206,14 @@ def drive(model: Path, *more: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("how", [tap, press], ids=["for a moment", "as a finger does"])
 @pytest.mark.usefixtures("stand_in")
 def test_a_policy_drives_by_what_it_sees_until_escape(
-    display: str,
+    display: str,  # noqa: F811
     model: Path,
     how: Callable[[xdisplay.Display, int], None],
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     log = tmp_path / "reports.txt"
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and len(reports(log)[1]) > 20, "a drive", 60)
+        wait_for(lambda: log.exists() and len(reports(log)[1]) > 20, "a drive", 120)
         press_escape_in_the_game(display, how)
         output = process.communicate(timeout=30)[0]
     assert process.returncode == 0, output
@@ -222,7 +234,7 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
         return log.exists() and reports(log)[1][-1:].any()
 
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(is_driven, "a drive", 60)
+        wait_for(is_driven, "a drive", 120)
         with game("a letter") as letter:
             letter.tell("move 200 150")
             wait_for(lambda: not is_driven(), "controls at rest")
@@ -244,7 +256,7 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
 def test_a_window_that_goes_ends_the_drive(stand_in: Game, model: Path, what: str, told: str, tmp_path: Path) -> None:
     log = tmp_path / "reports.txt"
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and reports(log)[1].any(), "a drive", 60)
+        wait_for(lambda: log.exists() and reports(log)[1].any(), "a drive", 120)
         stand_in.tell(what)
         output = process.communicate(timeout=30)[0]
     assert told in one_line(process.returncode, output)

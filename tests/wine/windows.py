@@ -1,5 +1,6 @@
 """acpilot's commands and the stand-in game, as Windows programs under Wine."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[
     """A Windows program; its standard streams are pipes, since nothing else works under Wine."""
     process = subprocess.Popen(
         ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
+        env={**os.environ, **ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
     )  # fmt: skip
     try:
         yield process
