@@ -52,9 +52,9 @@ static DWORD WINAPI obey(void *unused)
         else if (!strncmp(line, "restore", 7)) ShowWindow(window, SW_RESTORE);
         else if (!strncmp(line, "freeze", 6)) frozen = 1;
         else if (!strncmp(line, "go", 2)) frozen = 0;
-        else if (!strncmp(line, "close", 5)) PostMessageA(window, WM_CLOSE, 0, 0);
         printf("done\n");
         fflush(stdout);
+        if (!strncmp(line, "close", 5)) break;
     }
     PostMessageA(window, WM_CLOSE, 0, 0);
     return 0;

@@ -14,7 +14,7 @@ from Xlib import display as xdisplay
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.session import Session
-from conftest import display, wait_for  # noqa: F401 - a fixture
+from conftest import display, wait_for, window_manager  # noqa: F401 - a fixture
 from set_up import ENVIRONMENT, PYTHON
 from test_convert import one_line
 from test_policy import write_model
@@ -26,10 +26,14 @@ QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def windows(display: str) -> Iterator[None]:  # noqa: F811, ARG001
-    """Wine on a screen of its own; its server ends with the tests."""
-    yield
-    subprocess.run(["wineserver", "--kill"], env=os.environ | ENVIRONMENT, check=False)
+def windows(display: str) -> Iterator[None]:  # noqa: F811
+    """Wine on a screen of its own; its server ends with the tests.
+
+    Without a window manager, all its windows hang for two seconds when one closes.
+    """
+    with window_manager(display):
+        yield
+        subprocess.run(["wineserver", "--kill"], env=os.environ | ENVIRONMENT, check=False)
 
 
 @pytest.fixture
@@ -60,9 +64,9 @@ def only_session(folder: Path) -> Session:
 
 def reports(log: Path) -> tuple[list[str], np.ndarray]:
     """What the driver's library was told: first and last line, and (n, 3) steering, throttle, brake of the reports."""
-    lines = log.read_text().splitlines()
-    values = np.array([line.split() for line in lines[1:-1]], float)
-    return [lines[0], lines[-1]], values / [32767, 255, 255]
+    lines = log.read_text().splitlines() if log.exists() else []
+    values = np.array([line.split() for line in lines[1:-1]], float).reshape(-1, 3)
+    return lines[:1] + lines[-1:], values / [32767, 255, 255]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -79,7 +83,7 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) > 20
     for row in rows:
-        values = [float(row[name]) for name in ("steering", "throttle", "brake", "speed_kmh", "gear")]
+        values = [float(row[name]) for name in ("steering", "throttle", "brake", "speed", "gear")]
         assert values == pytest.approx([-0.125, 0.5, 0.25, 123.5, 2])
     with Image.open(session.images_folder / session.image_name(int(rows[0]["frame"]))) as picture:
         assert picture.size == (640, 360), "the client area, without borders"
@@ -130,7 +134,7 @@ def test_the_driver_is_told_of_each_axis_in_turn(tmp_path: Path) -> None:
 def test_escape_ends_it_at_rest(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811, ARG001
     log = tmp_path / "reports.txt"
     with running("gamepad-test", "--axis", "throttle", ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 120)
+        wait_for(lambda: reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 120)
         press_escape_in_the_game(display)
         output = process.communicate(timeout=30)[0]
     assert "stopped by Escape" in output.strip().splitlines()[-1]
@@ -213,7 +217,7 @@ def test_a_policy_drives_by_what_it_sees_until_escape(
 ) -> None:
     log = tmp_path / "reports.txt"
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and len(reports(log)[1]) > 20, "a drive", 120)
+        wait_for(lambda: len(reports(log)[1]) > 20, "a drive", 120)
         press_escape_in_the_game(display, how)
         output = process.communicate(timeout=30)[0]
     assert process.returncode == 0, output
@@ -231,11 +235,11 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
     log = tmp_path / "reports.txt"
 
     def is_driven() -> bool:
-        return log.exists() and reports(log)[1][-1:].any()
+        return reports(log)[1][-1:].any()
 
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
         wait_for(is_driven, "a drive", 120)
-        with game("a letter") as letter:
+        with game("letter") as letter:
             letter.tell("move 200 150")
             wait_for(lambda: not is_driven(), "controls at rest")
         wait_for(is_driven, "the drive to go on")
@@ -246,9 +250,8 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
         output = process.communicate(timeout=30)[0]
     assert "telemetry has stood still for 500 ms" in one_line(process.returncode, output)
     notes = [line for line in output.splitlines() if line.startswith("note")]
-    assert any("controls at rest: the game's window is covered by 'a letter'" in note for note in notes), output
-    assert any("driving on" in note for note in notes)
-    assert any("the game's window is" in note and note.endswith(" now") for note in notes)
+    for told in ("controls at rest: the game's window is covered by 'letter'", "driving on", "the game's window is 4"):
+        assert any(told in note for note in notes), output
     assert not reports(log)[1][-1].any()
 
 
@@ -256,7 +259,7 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
 def test_a_window_that_goes_ends_the_drive(stand_in: Game, model: Path, what: str, told: str, tmp_path: Path) -> None:
     log = tmp_path / "reports.txt"
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and reports(log)[1].any(), "a drive", 120)
+        wait_for(lambda: len(reports(log)[1]) > 5, "a drive", 120)
         stand_in.tell(what)
         output = process.communicate(timeout=30)[0]
     assert told in one_line(process.returncode, output)
