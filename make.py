@@ -32,18 +32,18 @@ VM = ROOT / "tests" / "vm"
 WINE = ROOT / "tests" / "wine"
 
 # What each word needs of the system: a program or library that is looked for, and the Debian packages that bring it.
-GAME = {
-    "libGL.so.1": ["libgl1", "libgl1-mesa-dri"],
-    "libEGL.so.1": ["libegl1"],
+SCREEN = {
     "libxcb-render.so.0": ["libxcb-render0"],
     "libxcb-randr.so.0": ["libxcb-randr0"],
     "libxcb-shm.so.0": ["libxcb-shm0"],
     "libxcb-xfixes.so.0": ["libxcb-xfixes0"],
 }
+GAME = {"libGL.so.1": ["libgl1", "libgl1-mesa-dri"], "libEGL.so.1": ["libegl1"], **SCREEN}
 DISPLAY = {"Xvfb": ["xvfb"]}
+DESKTOP = {**DISPLAY, "openbox": ["openbox"]}
 OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
 BROWSER = {"chromium": ["chromium"]}
-TESTING = {**GAME, **DISPLAY, **OBS, **BROWSER, "openbox": ["openbox"], "pkill": ["procps"], "unshare": ["util-linux"]}
+TESTING = {**GAME, **DESKTOP, **OBS, **BROWSER, "pkill": ["procps"], "unshare": ["util-linux"]}
 
 MACHINE = {
     "qemu-system-x86_64": ["qemu-system-x86"],
@@ -52,8 +52,10 @@ MACHINE = {
     "cpio": ["cpio"],
     "libevdev.so.2": ["libevdev2"],
     "setpriv": ["util-linux"],
+    **SCREEN,
+    **DISPLAY,
 }
-WINDOWS_ON_LINUX = {"wine": ["wine", "wine64"], "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"], **DISPLAY}
+WINDOWS_ON_LINUX = {"wine": ["wine", "wine64"], "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"], **DESKTOP}
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:
@@ -205,6 +207,7 @@ def test_tensorflow() -> None:
 
 def test_vm() -> None:
     """Move a real gamepad of the kernel's, in a virtual machine: downloads 70 MB once."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps modprobe: not in everybody's PATH
     need(MACHINE)
     run(PYTHON, VM / "machine.py", PYTHON, "-m", "pytest", VM, *sys.argv[2:])
 

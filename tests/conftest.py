@@ -53,6 +53,23 @@ def screen(display: str) -> Iterator[Any]:
     connection.close()
 
 
+@contextmanager
+def window_manager(name: str) -> Iterator[None]:
+    """A desktop's window manager on a display."""
+    from Xlib import X
+    from Xlib.display import Display
+
+    process = subprocess.Popen(["openbox"], stderr=subprocess.DEVNULL, env={"DISPLAY": name, "PATH": "/usr/bin:/bin"})
+    connection = Display(name)
+    supported = connection.intern_atom("_NET_SUPPORTING_WM_CHECK")
+    root = connection.screen().root
+    wait_for(lambda: root.get_full_property(supported, X.AnyPropertyType), "the window manager")
+    yield
+    process.terminate()
+    process.wait()
+    connection.close()
+
+
 @pytest.fixture
 def pages() -> str:
     """Names for memory pages that no other test uses."""

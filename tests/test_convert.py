@@ -190,6 +190,12 @@ def test_one_bad_session_does_not_keep_the_others_from_being_converted(session: 
     assert len(rows_of(session)) == FRAMES
 
 
+def test_letters_that_the_output_cannot_take_are_replaced(tmp_path: Path) -> None:
+    """As they are on Windows when a command writes into a pipe or a file."""
+    line = one_line(*acpilot("convert", "赛车", folder=tmp_path, environment={"PYTHONIOENCODING": "cp1252"}))
+    assert "??" in line
+
+
 def test_a_session_without_telemetry(session: Session) -> None:
     session.telemetry_file.unlink()
     assert "telemetry.arrow is missing" in one_line(*convert(session))

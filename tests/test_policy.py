@@ -69,17 +69,19 @@ def test_earlier_pictures_are_so_many_decisions_apart() -> None:
         assert seen[0, 0, ::3].tolist() == [number, max(0, number - 3), max(0, number - 6)]
 
 
-def write_model(path: Path, *, height: int = 66, metadata: str | None = None) -> Path:
-    """A file whose network adds up all pixels."""
+def write_model(path: Path, *, height: int = 66, metadata: str | None = None, scale: float = 1.0) -> Path:
+    """A file whose network gives the mean of each colour plus the speed, scaled."""
     image = onnx.helper.make_tensor_value_info(IMAGE, onnx.TensorProto.UINT8, ["n", height, 200, 3])
     speed = onnx.helper.make_tensor_value_info(SPEED, onnx.TensorProto.FLOAT, ["n", 1])
     command = onnx.helper.make_tensor_value_info(COMMAND, onnx.TensorProto.FLOAT, ["n", 3])
     nodes = [
         onnx.helper.make_node("Cast", [IMAGE], ["pixels"], to=onnx.TensorProto.FLOAT),
         onnx.helper.make_node("ReduceMean", ["pixels"], ["mean"], axes=[1, 2], keepdims=0),
-        onnx.helper.make_node("Add", ["mean", SPEED], [COMMAND]),
+        onnx.helper.make_node("Add", ["mean", SPEED], ["sum"]),
+        onnx.helper.make_node("Mul", ["sum", "scale"], [COMMAND]),
     ]
-    graph = onnx.helper.make_graph(nodes, "other", [image, speed], [command])
+    factor = onnx.numpy_helper.from_array(np.float32(scale), "scale")
+    graph = onnx.helper.make_graph(nodes, "other", [image, speed], [command], [factor])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     if metadata is not None:
         onnx.helper.set_model_props(model, {PREPROCESSING: metadata})

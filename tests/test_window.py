@@ -2,7 +2,6 @@
 
 import gc
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 
@@ -14,7 +13,7 @@ from Xlib.protocol.event import ClientMessage
 from acpilot.clock import now
 from acpilot.errors import AcpilotError
 from acpilot.window import Area, WindowNotFoundError, find_window
-from conftest import wait_for
+from conftest import wait_for, window_manager
 
 pytestmark = pytest.mark.real_time
 
@@ -61,17 +60,9 @@ def shown(display: str) -> Iterator[Shown]:
 
 
 @pytest.fixture
-def window_manager(display: str) -> Iterator[None]:
-    manager = subprocess.Popen(
-        ["openbox"], stderr=subprocess.DEVNULL, env={"DISPLAY": display, "PATH": "/usr/bin:/bin"}
-    )
-    screen = xdisplay.Display(display)
-    supported = screen.intern_atom("_NET_SUPPORTING_WM_CHECK")
-    wait_for(lambda: screen.screen().root.get_full_property(supported, X.AnyPropertyType), "the window manager")
-    yield
-    manager.terminate()
-    manager.wait()
-    screen.close()
+def managed(display: str) -> Iterator[None]:
+    with window_manager(display):
+        yield
 
 
 def test_a_window_is_found_by_its_whole_title_and_followed(shown: Shown) -> None:
@@ -90,7 +81,7 @@ def test_a_window_is_found_by_its_whole_title_and_followed(shown: Shown) -> None
     window.close()
 
 
-@pytest.mark.usefixtures("window_manager")
+@pytest.mark.usefixtures("managed")
 def test_a_window_manager_changes_nothing(shown: Shown) -> None:
     found = []
 

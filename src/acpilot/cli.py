@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from io import TextIOWrapper
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -583,6 +584,9 @@ def demo(settings: DemoSettings = DemoSettings()) -> None:
 
 def main() -> None:
     """Run the command line: a fault of the user's is one line and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # into a pipe, Windows writes only the letters of its own language
+            stream.reconfigure(errors="replace")
     try:
         app(console=console, error_console=errors)
     except AcpilotError as error:

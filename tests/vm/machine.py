@@ -1,7 +1,8 @@
 """Runs a command as root in a small virtual machine whose kernel has uinput: python machine.py COMMAND...
 
-The machine boots a kernel of Debian's in QEMU's emulation, which works where no virtualisation is allowed. Its disk is
-this machine's own, under a layer in memory: the command sees all files and may change any, and nothing of that lasts.
+The machine boots a kernel of Debian's in QEMU's emulation, which works where no virtualisation is allowed, or where
+there is a /dev/kvm that only seems to work. Its disk is this machine's own, under a layer in memory: the command sees
+all files and may change any, and nothing of that lasts.
 Ends with the command's exit code. Needs Debian's packages qemu-system-x86, busybox-static, kmod and cpio.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).resolve().parents[2] / ".vm"
 MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay", "uinput", "evdev", "joydev")
-SECONDS = 300
+SECONDS = 1500
 INIT = """#!/busybox sh
 export PATH=/
 for name in $(/busybox --list); do [ -e /$name ] || /busybox ln -s /busybox /$name; done
@@ -34,25 +35,35 @@ echo "exit code $?"
 """
 
 
-def unpack_kernel() -> Path:
+def fetch_kernel() -> Path:
     """Download and unpack Debian's newest kernel, unless that is done; its folder."""
-    said = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True, check=False)
-    found = re.search(r"Depends: (linux-image-\S+)", said.stdout)
-    if found is None:
-        sys.exit("apt-cache knows no linux-image-amd64, whose kernel the machine needs: run apt-get update, on Debian")
-    folder = CACHE / found[1]
+    if not shutil.which("apt-get"):
+        sys.exit("the machine runs a kernel that apt-get downloads: this needs Debian or a relative of it")
+    if not (name := newest_kernel()):
+        subprocess.run(["apt-get", "update", "-qq"], check=False, stderr=subprocess.DEVNULL)
+        name = newest_kernel() or "linux-image-amd64"
+    folder = CACHE / name
     if not folder.exists():
-        sys.stdout.write(f"downloading {found[1]} (once) ...\n")
+        sys.stdout.write(f"downloading {name} (once) ...\n")
         shutil.rmtree(CACHE, ignore_errors=True)
         CACHE.mkdir()
-        subprocess.run(["apt-get", "download", "-qq", found[1]], cwd=CACHE, check=True, stderr=subprocess.DEVNULL)
-        (package,) = CACHE.glob("*.deb")
+        subprocess.run(["apt-get", "download", "-qq", name], cwd=CACHE, check=False, stderr=subprocess.DEVNULL)
+        package = next(CACHE.glob("*.deb"), None)
+        if package is None:
+            sys.exit("the kernel linux-image-amd64 cannot be downloaded: run 'sudo apt-get update', then try again")
         unpacked = CACHE / "unpacking"
         subprocess.run(["dpkg-deb", "-x", package, unpacked], check=True)
-        subprocess.run(["depmod", "-b", unpacked, found[1].removeprefix("linux-image-")], check=True)
+        subprocess.run(["depmod", "-b", unpacked, name.removeprefix("linux-image-")], check=True)
         package.unlink()
         unpacked.rename(folder)
     return folder
+
+
+def newest_kernel() -> str:
+    """Name of the package that holds Debian's newest kernel; empty when apt's lists do not have it."""
+    said = subprocess.run(["apt-cache", "depends", "linux-image-amd64"], capture_output=True, text=True, check=False)
+    found = re.search(r"Depends: (linux-image-\S+)", said.stdout)
+    return found[1] if found else ""
 
 
 def pack_first_files(kernel: Path, command: list[str], archive: Path) -> None:
@@ -95,13 +106,16 @@ def boot(kernel: Path, archive: Path) -> int:
     code = None
     with subprocess.Popen(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
         assert machine.stdout is not None
-        for line in machine.stdout:
-            text = line.decode(errors="replace").rstrip()
-            if found := re.fullmatch(r"exit code (\d+)", text):
-                code = int(found[1])
-            else:
-                sys.stdout.write(f"{text}\n")
-                sys.stdout.flush()
+        try:
+            for line in machine.stdout:
+                text = line.decode(errors="replace").rstrip()
+                if found := re.fullmatch(r"exit code (\d+)", text):
+                    code = int(found[1])
+                else:
+                    sys.stdout.write(f"{text}\n")
+                    sys.stdout.flush()
+        finally:
+            machine.terminate()  # Ctrl-C does not reach it
     if code is None:
         sys.exit(f"the machine ended before the command did (it may take {SECONDS} s)")
     return code
@@ -109,7 +123,7 @@ def boot(kernel: Path, archive: Path) -> int:
 
 def main() -> None:
     """Run the command given on the command line."""
-    kernel = unpack_kernel()
+    kernel = fetch_kernel()
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "first_files.cpio"
         pack_first_files(kernel, sys.argv[1:], archive)

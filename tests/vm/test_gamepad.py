@@ -36,7 +36,7 @@ def gamepads() -> list[evdev.InputDevice]:
 
 def wait_for_gamepad() -> evdev.InputDevice:
     found: list[evdev.InputDevice] = []
-    wait_for(lambda: found.extend(gamepads()) or found, "the gamepad", 60)
+    wait_for(lambda: found.extend(gamepads()) or found, "the gamepad", 150)
     (device,) = found
     return device
 
@@ -59,6 +59,12 @@ def moves_until_it_is_gone(device: evdev.InputDevice) -> Moves:
 
 def last(moves: Moves) -> dict[str, float]:
     return dict(moves)
+
+
+def press_escape(keyboard: evdev.UInput) -> None:
+    for pressed in (1, 0):
+        keyboard.write(ecodes.EV_KEY, ecodes.KEY_ESC, pressed)
+        keyboard.syn()
 
 
 @pytest.fixture
@@ -99,9 +105,7 @@ def test_escape_on_the_keyboard_ends_it_at_rest(keyboard: evdev.UInput, tmp_path
     with running("gamepad-test", "--axis", "throttle", folder=tmp_path) as process:
         device = wait_for_gamepad()
         wait_for(lambda: device.absinfo(ecodes.ABS_RZ).value > 100, "the throttle")
-        for pressed in (1, 0):
-            keyboard.write(ecodes.EV_KEY, ecodes.KEY_ESC, pressed)
-            keyboard.syn()
+        press_escape(keyboard)
         moves = moves_until_it_is_gone(device)
         output = process.communicate(timeout=30)[0]
     assert last(moves) == {"throttle": 0}
@@ -128,24 +132,28 @@ LIBEVDEV = "$(ldconfig -p | sed -n 's/.*libevdev.so.2 .* => //p')"
 
 
 @pytest.mark.parametrize(
-    ("without", "remedy"),
+    ("command", "without", "remedy"),
     [
         (
+            "doctor",
             "mount -t tmpfs new /dev",
             "/dev/uinput is not there, through which Linux makes gamepads: sudo modprobe uinput",
         ),
-        (f"mount --bind /dev/null {LIBEVDEV}", "sudo apt install libevdev2"),
-        ("chmod 0 /dev/uinput; setpriv --bounding-set=-dac_override", "sudo tee /etc/udev/rules.d/60-acpilot.rules"),
+        ("gamepad-test", f"mount --bind /dev/null {LIBEVDEV}", "sudo apt install libevdev2"),
+        (
+            "gamepad-test",
+            "chmod 0 /dev/uinput; setpriv --bounding-set=-dac_override",
+            "sudo tee /etc/udev/rules.d/60-acpilot.rules",
+        ),
     ],
     ids=["uinput", "libevdev", "permission"],
 )
-@pytest.mark.parametrize("command", ["gamepad-test", "doctor"])
-def test_what_is_missing_gets_its_remedy(without: str, remedy: str, command: str, tmp_path: Path) -> None:
+def test_what_is_missing_gets_its_remedy(command: str, without: str, remedy: str, tmp_path: Path) -> None:
     separator = " " if "setpriv" in without else "; exec "
     script = f"{without}{separator}{sys.executable} -m acpilot {command}"
     try:
         result = subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+            ["unshare", "--mount", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=150,
             env={**os.environ, "COLUMNS": "400"}, check=False,
         )  # fmt: skip
     finally:

@@ -1,6 +1,6 @@
 /* Stands in for the game on Windows: publishes its three named mappings, and shows a window with four colours and a
    black line that moves. Told on standard input, a line each: move X Y, resize WIDTH HEIGHT, minimise, restore, freeze
-   (pages and picture stand still), go, close. Answers each with "done".
+   (pages and picture stand still), go, close. Answers each with "done". Given a title, it is only a window that has it.
    x86_64-w64-mingw32-gcc -O2 -mwindows -o game.exe game.c -lgdi32 */
 #include <windows.h>
 #include <stdio.h>
@@ -52,9 +52,9 @@ static DWORD WINAPI obey(void *unused)
         else if (!strncmp(line, "restore", 7)) ShowWindow(window, SW_RESTORE);
         else if (!strncmp(line, "freeze", 6)) frozen = 1;
         else if (!strncmp(line, "go", 2)) frozen = 0;
-        else if (!strncmp(line, "close", 5)) PostMessageA(window, WM_CLOSE, 0, 0);
         printf("done\n");
         fflush(stdout);
+        if (!strncmp(line, "close", 5)) break;
     }
     PostMessageA(window, WM_CLOSE, 0, 0);
     return 0;
@@ -97,10 +97,10 @@ int WINAPI WinMain(HINSTANCE instance, HINSTANCE before, LPSTR command, int show
     kind.lpfnWndProc = answer; kind.hInstance = instance; kind.lpszClassName = "acsW";
     RegisterClassA(&kind);
     AdjustWindowRect(&area, WS_OVERLAPPEDWINDOW, FALSE);
-    window = CreateWindowA("acsW", "Assetto Corsa", WS_OVERLAPPEDWINDOW | WS_VISIBLE, 100, 80, area.right - area.left,
+    window = CreateWindowA("acsW", *command ? command : "Assetto Corsa", WS_OVERLAPPEDWINDOW | WS_VISIBLE, 100, 80, area.right - area.left,
                            area.bottom - area.top, 0, 0, instance, 0);
     SetTimer(window, 1, 20, NULL);
-    CreateThread(0, 0, publish, 0, 0, 0);
+    if (!*command) CreateThread(0, 0, publish, 0, 0, 0);
     CreateThread(0, 0, obey, 0, 0, 0);
     while (GetMessageA(&message, 0, 0, 0) > 0) { TranslateMessage(&message); DispatchMessageA(&message); }
     return 0;

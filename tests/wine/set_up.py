@@ -21,7 +21,7 @@ PYTHON = FOLDER / "python" / "python.exe"
 SITE = PYTHON.parent / "site"
 GAME = FOLDER / "game.exe"
 ENVIRONMENT = {
-    **os.environ, "WINEPREFIX": str(FOLDER / "prefix"), "WINEARCH": "win64", "WINEDEBUG": "-all",
+    "WINEPREFIX": str(FOLDER / "prefix"), "WINEARCH": "win64", "WINEDEBUG": "-all",
     "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe,winedbg.exe=",
 }  # fmt: skip
 _COMPILER, _OBJDUMP = "x86_64-w64-mingw32-gcc", "x86_64-w64-mingw32-objdump"
@@ -32,7 +32,7 @@ _MATHS, _OWN_MATHS = "api-ms-win-crt-math-l1-1-0.dll", "complex-functions-for-wi
 def run(*command: str | Path) -> str:
     """Run a command and return what it says; end with that when it fails."""
     result = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=ENVIRONMENT, check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=os.environ | ENVIRONMENT, check=False
     )
     if result.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{result.stdout}{result.stderr}")
@@ -54,9 +54,12 @@ def install_python() -> None:
     uv = Path(sys.executable).with_name("uv")
     platform = ("--python-platform", "x86_64-pc-windows-msvc", "--python-version", "3.11", "--only-binary", ":all:")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    # Not the extra "drive" as it is: a wheel of vgamepad would be built for the system that builds it.
-    wanted = [*project["dependencies"], "onnxruntime", "msvc-runtime"]
-    run(uv, "pip", "install", "-q", "--target", SITE, *platform, "--constraint", ROOT / "requirements.txt", *wanted)
+    # But vgamepad, of which a wheel would be built for the system that builds it.
+    driving = [package for package in project["optional-dependencies"]["drive"] if "vgamepad" not in package]
+    wanted = [*project["dependencies"], *driving, "msvc-runtime"]
+    # Copies: numpy's files are changed afterwards, and those in uv's cache must not be.
+    place = ("--target", SITE, "--link-mode", "copy")
+    run(uv, "pip", "install", "-q", *place, *platform, "--constraint", ROOT / "requirements.txt", *wanted)
     shutil.copytree(next(downloads.glob("vgamepad-*/vgamepad")), SITE / "vgamepad")
     for library in (SITE / "data").glob("*.dll"):
         shutil.copy(library, PYTHON.parent)

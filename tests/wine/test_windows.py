@@ -1,30 +1,39 @@
 """acpilot on Windows, as far as Wine is Windows: run with "make test-wine"."""
 
 import csv
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from Xlib import display as xdisplay
 
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.session import Session
-from conftest import display, wait_for  # noqa: F401 - a fixture
+from conftest import display, wait_for, window_manager  # noqa: F401 - a fixture
 from set_up import ENVIRONMENT, PYTHON
+from test_convert import one_line
 from test_policy import write_model
+from test_record import press
+from test_stopping import tap
 from windows import Game, acpilot, game, on_windows, press_escape_in_the_game, running, wine
 
 QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def windows(display: str) -> Iterator[None]:  # noqa: F811, ARG001
-    """Wine on a screen of its own; its server ends with the tests."""
-    yield
-    subprocess.run(["wineserver", "--kill"], env=ENVIRONMENT, check=False)
+def windows(display: str) -> Iterator[None]:  # noqa: F811
+    """Wine on a screen of its own; its server ends with the tests.
+
+    Without a window manager, all its windows hang for two seconds when one closes.
+    """
+    with window_manager(display):
+        yield
+        subprocess.run(["wineserver", "--kill"], env=os.environ | ENVIRONMENT, check=False)
 
 
 @pytest.fixture
@@ -34,7 +43,18 @@ def stand_in() -> Iterator[Game]:
 
 
 def record(folder: Path, *flags: str) -> tuple[str, ...]:
-    return ("record", "--recorder", "screen", "--output", on_windows(folder), "--steering-unit", "ratio", *flags)
+    return (
+        "record",
+        "--recorder",
+        "screen",
+        "--output",
+        on_windows(folder),
+        "--steering-unit",
+        "ratio",
+        "--max-error-ms",
+        "250",
+        *flags,
+    )
 
 
 def only_session(folder: Path) -> Session:
@@ -44,9 +64,9 @@ def only_session(folder: Path) -> Session:
 
 def reports(log: Path) -> tuple[list[str], np.ndarray]:
     """What the driver's library was told: first and last line, and (n, 3) steering, throttle, brake of the reports."""
-    lines = log.read_text().splitlines()
-    values = np.array([line.split() for line in lines[1:-1]], float)
-    return [lines[0], lines[-1]], values / [32767, 255, 255]
+    lines = log.read_text().splitlines() if log.exists() else []
+    values = np.array([line.split() for line in lines[1:-1]], float).reshape(-1, 3)
+    return lines[:1] + lines[-1:], values / [32767, 255, 255]
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -63,7 +83,7 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) > 20
     for row in rows:
-        values = [float(row[name]) for name in ("steering", "throttle", "brake", "speed_kmh", "gear")]
+        values = [float(row[name]) for name in ("steering", "throttle", "brake", "speed", "gear")]
         assert values == pytest.approx([-0.125, 0.5, 0.25, 123.5, 2])
     with Image.open(session.images_folder / session.image_name(int(rows[0]["frame"]))) as picture:
         assert picture.size == (640, 360), "the client area, without borders"
@@ -73,7 +93,7 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
 
 def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811
     with running(*record(tmp_path / "sessions")) as process:
-        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
         stand_in.tell("move 300 200")
         press_escape_in_the_game(display)
         output = process.communicate(timeout=60)[0]
@@ -83,7 +103,7 @@ def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_
 
 def test_a_minimised_window_ends_a_recording_with_a_line(stand_in: Game, tmp_path: Path) -> None:
     with running(*record(tmp_path / "sessions")) as process:
-        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 60)
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
         stand_in.tell("minimise")
         output = process.communicate(timeout=60)[0]
     stand_in.tell("restore")
@@ -114,7 +134,7 @@ def test_the_driver_is_told_of_each_axis_in_turn(tmp_path: Path) -> None:
 def test_escape_ends_it_at_rest(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811, ARG001
     log = tmp_path / "reports.txt"
     with running("gamepad-test", "--axis", "throttle", ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: log.exists() and reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 60)
+        wait_for(lambda: reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 120)
         press_escape_in_the_game(display)
         output = process.communicate(timeout=30)[0]
     assert "stopped by Escape" in output.strip().splitlines()[-1]
@@ -163,3 +183,108 @@ def test_a_policy_decides_as_it_does_elsewhere(tmp_path: Path) -> None:
     with wine(PYTHON, "-B", "-c", DRIVE_ONCE, *map(on_windows, (model, tmp_path / "band.npy"))) as process:
         output = process.communicate(timeout=60)[0]
     assert [float(word) for word in output.split()] == pytest.approx(policy.drive(band, 0.0), abs=1e-6)
+
+
+# The picture of the stand-in game, without its moving line.
+PICTURE = np.array(QUARTERS, np.uint8).reshape(2, 2, 3).repeat(180, 0).repeat(320, 1)
+SPEED_KMH = 123.5
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A policy that is moved by colours and speed."""
+    return write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json(), scale=1 / 255)
+
+
+def what_it_commands(model: Path) -> list[float]:
+    """Of what the stand-in game shows, on this system: steering, throttle, brake."""
+    policy = load(model)
+    left, top, width, height = policy.band(640, 360)
+    return list(policy.drive(PICTURE[top : top + height, left : left + width], SPEED_KMH))
+
+
+def drive(model: Path, *more: str) -> tuple[str, ...]:
+    return ("drive", "--model", on_windows(model), *more)
+
+
+@pytest.mark.parametrize("how", [tap, press], ids=["for a moment", "as a finger does"])
+@pytest.mark.usefixtures("stand_in")
+def test_a_policy_drives_by_what_it_sees_until_escape(
+    display: str,  # noqa: F811
+    model: Path,
+    how: Callable[[xdisplay.Display, int], None],
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "reports.txt"
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: len(reports(log)[1]) > 20, "a drive", 120)
+        press_escape_in_the_game(display, how)
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert "model.onnx drives; Escape in any window or Ctrl-C stops" in output
+    assert "ended by  Escape" in output
+    ends, values = reports(log)
+    assert ends == ["connected", "disconnected"]
+    steering, throttle, brake = what_it_commands(model)
+    assert throttle > brake, "the larger pedal"
+    assert values[10] == pytest.approx([steering, throttle, 0], abs=0.01)
+    assert not values[-1].any(), "at rest in the end"
+
+
+def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "reports.txt"
+
+    def is_driven() -> bool:
+        return reports(log)[1][-1:].any()
+
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(is_driven, "a drive", 120)
+        with game("letter") as letter:
+            letter.tell("move 200 150")
+            wait_for(lambda: not is_driven(), "controls at rest")
+        wait_for(is_driven, "the drive to go on")
+        stand_in.tell("resize 500 400")
+        stand_in.tell("move 300 200")
+        wait_for(is_driven, "the drive to go on")
+        stand_in.tell("freeze")
+        output = process.communicate(timeout=30)[0]
+    assert "telemetry has stood still for 500 ms" in one_line(process.returncode, output)
+    notes = [line for line in output.splitlines() if line.startswith("note")]
+    for told in ("controls at rest: the game's window is covered by 'letter'", "driving on", "the game's window is 4"):
+        assert any(told in note for note in notes), output
+    assert not reports(log)[1][-1].any()
+
+
+@pytest.mark.parametrize(("what", "told"), [("minimise", "was minimised"), ("close", "was closed")])
+def test_a_window_that_goes_ends_the_drive(stand_in: Game, model: Path, what: str, told: str, tmp_path: Path) -> None:
+    log = tmp_path / "reports.txt"
+    with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: len(reports(log)[1]) > 5, "a drive", 120)
+        stand_in.tell(what)
+        output = process.communicate(timeout=30)[0]
+    assert told in one_line(process.returncode, output)
+    ends, values = reports(log)
+    assert ends[1] == "disconnected"
+    assert not values[-1].any()
+
+
+WATCH = """
+import time
+from acpilot.driving.virtual_gamepad import VirtualGamepadReader
+reader = VirtualGamepadReader()
+while not any(reader.read()):
+    time.sleep(0.005)
+print(*reader.read(), flush=True)
+while any(reader.read()):
+    time.sleep(0.005)
+"""
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_another_program_finds_the_virtual_gamepad(model: Path) -> None:
+    with wine(PYTHON, "-B", "-c", WATCH) as watching:
+        code, output = acpilot(*drive(model, "--gamepad", "virtual", "--duration", "3"))
+        assert code == 0, output
+        seen = watching.communicate(timeout=30)[0]
+    steering, throttle, _ = what_it_commands(model)
+    assert [float(word) for word in seen.split()] == pytest.approx([steering, throttle, 0], abs=0.01)

@@ -1,7 +1,8 @@
 """acpilot's commands and the stand-in game, as Windows programs under Wine."""
 
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[
     """A Windows program; its standard streams are pipes, since nothing else works under Wine."""
     process = subprocess.Popen(
         ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
+        env={**os.environ, **ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
     )  # fmt: skip
     try:
         yield process
@@ -65,21 +66,20 @@ class Game:
 
 
 @contextmanager
-def game() -> Iterator[Game]:
-    """The stand-in game with its window on the screen."""
-    with wine(GAME) as process:
+def game(*title: str) -> Iterator[Game]:
+    """The stand-in game with its window on the screen; with a title, only a window that has it."""
+    with wine(GAME, *title) as process:
         started = Game(process)
         started.tell("go")
         yield started
-        started.tell("close")
-        process.wait(timeout=10)
+        process.communicate(timeout=10)
 
 
-def press_escape_in_the_game(name: str) -> None:
+def press_escape_in_the_game(name: str, how: Callable[[xdisplay.Display, int], None] = tap) -> None:
     """Press Escape on the display, with the game's window in front."""
     screen = xdisplay.Display(name)
     window = find_window(TITLE)
     screen.create_resource_object("window", window.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
-    tap(screen, XK.XK_Escape)
+    how(screen, XK.XK_Escape)
     window.close()
     screen.close()
