@@ -191,7 +191,7 @@ class TrainSettings:
     road. The policy drives off as the slowest that it has learnt from."""
     balance: bool = True
     """Show pictures with rare steering more often, by the dataset's weights."""
-    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 60
+    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 50
     """Epochs at most; in each as many pictures are learnt from as there are."""
     patience: Annotated[int, Parameter(validator=Number(gte=1))] = 15
     """Stop when the validation loss was not bettered in so many epochs."""
@@ -199,13 +199,13 @@ class TrainSettings:
     """Pictures learnt from at once."""
     learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.001
     """Of AdamW at the start; it falls to nothing along half a cosine."""
-    pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.3
+    pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.6
     """Weight of throttle and of brake in the loss, where steering has 1."""
     mirror: bool = True
     """Learn from mirrored pictures too, with mirrored steering."""
-    shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 0.5
+    shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 1.6
     """Learn from views up to so many metres beside the real one, with the steering that leads back; 0 for none."""
-    rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 2.0
+    rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 6.0
     """Learn from views turned by up to so many degrees, with the steering that leads back; 0 for none."""
     recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=10))] = 0.5
     """The steering leads back to a point of the line so many seconds (and 4 m) ahead."""
