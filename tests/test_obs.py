@@ -88,14 +88,20 @@ def test_on_a_loaded_machine_no_label_is_wrong(
     stall = threading.Timer(3.0, obs.stall, args=(0.4,))
     stall.start()
     try:
-        session, truth = record_with_truth(obs, game, tmp_path, monkeypatch, fps=30.0, duration=8.0)
+        with Witness(game.title) as witness:
+            ending = record_through(obs, game, tmp_path, monkeypatch, fps=30.0, duration=8.0)
     finally:
         for each in load:
             each.kill()
             each.wait()
         stall.join()
+    session, truth = ending.session, truth_of(ending.session, witness)
     alignment = session.manifest.alignment
     assert alignment is not None
+    if ending.fault is not None:  # on the slowest machines no frame is certain enough: that is refused, and said
+        assert "could be off by" in str(ending.fault)
+        assert alignment.error_bound_ms > 500 / 30
+        return
     assert alignment.evidence["frames_skipped_by_obs"], "OBS was stopped for 0.4 s"
     assert session.manifest.counts.distrusted_frames >= 10
     # How many are labelled depends on the machine: one that cannot keep up has none at all.
