@@ -60,10 +60,10 @@ def export(dataset: Dataset, settings: ExportSettings, progress: Progress) -> Ex
             raise AcpilotError(
                 f"{out} is there and no export of acpilot's: nothing is overwritten, choose another folder with --out"
             )
+        for leftover in (part, before):  # of a run that was killed, the last one at the very end
+            shutil.rmtree(leftover, ignore_errors=True)
         if there == stamp:
             return Export(out, "", [])
-        for leftover in (part, before):
-            shutil.rmtree(leftover, ignore_errors=True)
         part.mkdir(parents=True)
         write = write_lerobot if settings.to == "lerobot" else write_parquet
         held, notes = write(dataset, table, settings, part, progress)
