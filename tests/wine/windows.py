@@ -25,7 +25,7 @@ def on_windows(path: Path) -> str:
 def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A Windows program; its standard streams are pipes, since nothing else works under Wine."""
     process = subprocess.Popen(
-        ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="cp1252",
         env={**os.environ, **ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
     )  # fmt: skip
     try:
