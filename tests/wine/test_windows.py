@@ -245,9 +245,9 @@ def hold(screen: xdisplay.Display, key: int) -> None:
 def test_a_driver_takes_over_with_the_arrow_keys(display: str, model: Path, tmp_path: Path) -> None:  # noqa: F811
     log = tmp_path / "reports.txt"
     with running(*drive(model, "--takeover", "keys"), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
-        wait_for(lambda: (reports(log)[1][-1:, 0] > 0.5).any(), "the policy's steering", 120)
+        wait_for(lambda: sum(reports(log)[1][-1:, 0]) > 0.5, "the policy's steering", 120)
         press_in_the_game(display, hold, XK.XK_Left)
-        wait_for(lambda: (reports(log)[1][-1:, 0] < -0.2).any(), "the driver's steering", 30)
+        wait_for(lambda: sum(reports(log)[1][-1:, 0]) < -0.2, "the driver's steering", 30)
         press_in_the_game(display, tap, XK.XK_Left)
         press_in_the_game(display)
         output = process.communicate(timeout=30)[0]
