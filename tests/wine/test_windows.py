@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from Xlib import XK, X
 from Xlib import display as xdisplay
+from Xlib.ext import xtest
 
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
@@ -20,7 +22,7 @@ from test_convert import one_line
 from test_policy import write_model
 from test_record import press
 from test_stopping import tap
-from windows import Game, acpilot, game, on_windows, press_escape_in_the_game, running, wine
+from windows import Game, acpilot, game, on_windows, press_in_the_game, running, wine
 
 QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
 
@@ -89,13 +91,16 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
         assert picture.size == (640, 360), "the client area, without borders"
         middles = [picture.getpixel((x, y)) for y in (90, 270) for x in (150, 490)]
     assert np.abs(np.array(middles, float) - QUARTERS).max() < 12
+    _, output = acpilot("check", on_windows(session.folder))  # unfit for training: nothing in it is ever steered
+    for line in ("steering         never moves: -0.125", "video            every frame can be decoded"):
+        assert line in output
 
 
 def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811
     with running(*record(tmp_path / "sessions")) as process:
         wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
         stand_in.tell("move 300 200")
-        press_escape_in_the_game(display)
+        press_in_the_game(display)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     assert only_session(tmp_path / "sessions").manifest.ended_by == "Escape"
@@ -135,7 +140,7 @@ def test_escape_ends_it_at_rest(stand_in: Game, display: str, tmp_path: Path) ->
     log = tmp_path / "reports.txt"
     with running("gamepad-test", "--axis", "throttle", ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
         wait_for(lambda: reports(log)[1][:, 1].max(initial=0) > 0.5, "the throttle", 120)
-        press_escape_in_the_game(display)
+        press_in_the_game(display)
         output = process.communicate(timeout=30)[0]
     assert "stopped by Escape" in output.strip().splitlines()[-1]
     ends, values = reports(log)
@@ -218,7 +223,7 @@ def test_a_policy_drives_by_what_it_sees_until_escape(
     log = tmp_path / "reports.txt"
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
         wait_for(lambda: len(reports(log)[1]) > 20, "a drive", 120)
-        press_escape_in_the_game(display, how)
+        press_in_the_game(display, how)
         output = process.communicate(timeout=30)[0]
     assert process.returncode == 0, output
     assert "model.onnx drives; Escape in any window or Ctrl-C stops" in output
@@ -229,6 +234,26 @@ def test_a_policy_drives_by_what_it_sees_until_escape(
     assert throttle > brake, "the larger pedal"
     assert values[10] == pytest.approx([steering, throttle, 0], abs=0.01)
     assert not values[-1].any(), "at rest in the end"
+
+
+def hold(screen: xdisplay.Display, key: int) -> None:
+    xtest.fake_input(screen, X.KeyPress, screen.keysym_to_keycode(key))
+    screen.sync()
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_driver_takes_over_with_the_arrow_keys(display: str, model: Path, tmp_path: Path) -> None:  # noqa: F811
+    log = tmp_path / "reports.txt"
+    with running(*drive(model, "--takeover", "keys"), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
+        wait_for(lambda: sum(reports(log)[1][-1:, 0]) > 0.5, "the policy's steering", 120)
+        press_in_the_game(display, hold, XK.XK_Left)
+        wait_for(lambda: sum(reports(log)[1][-1:, 0]) < -0.2, "the driver's steering", 30)
+        press_in_the_game(display, tap, XK.XK_Left)
+        press_in_the_game(display)
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, output
+    assert "takeovers 1" in output
+    assert not reports(log)[1][-1].any()
 
 
 def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, model: Path, tmp_path: Path) -> None:

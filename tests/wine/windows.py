@@ -25,7 +25,7 @@ def on_windows(path: Path) -> str:
 def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A Windows program; its standard streams are pipes, since nothing else works under Wine."""
     process = subprocess.Popen(
-        ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="cp1252",
         env={**os.environ, **ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
     )  # fmt: skip
     try:
@@ -75,11 +75,11 @@ def game(*title: str) -> Iterator[Game]:
         process.communicate(timeout=10)
 
 
-def press_escape_in_the_game(name: str, how: Callable[[xdisplay.Display, int], None] = tap) -> None:
-    """Press Escape on the display, with the game's window in front."""
+def press_in_the_game(name: str, how: Callable[[xdisplay.Display, int], None] = tap, key: int = XK.XK_Escape) -> None:
+    """Press a key on the display, with the game's window in front."""
     screen = xdisplay.Display(name)
     window = find_window(TITLE)
     screen.create_resource_object("window", window.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
-    how(screen, XK.XK_Escape)
+    how(screen, key)
     window.close()
     screen.close()
