@@ -13,6 +13,8 @@ from acpilot.errors import AcpilotError
 from acpilot.policy.load import load
 from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, SPEED
 from acpilot.policy.preprocessing import Memory, Preprocessing
+from conftest import acpilot
+from test_convert import one_line
 
 SIDES = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda sides: abs(sides[0] - sides[1]) > 0.01).map(sorted)
 
@@ -60,6 +62,12 @@ def test_a_pixel_is_the_mean_of_its_area_in_the_order_of_colours_asked_for() -> 
 def test_commands_are_named_by_the_order_of_outputs_and_kept_in_range() -> None:
     command = Preprocessing(outputs=("brake", "steering", "throttle")).command([-0.2, -1.5, 0.4])
     assert command == (-1.0, 0.4, 0.0)
+
+
+def test_a_network_whose_output_is_no_number_is_stopped(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json(), scale=float("nan"))
+    line = one_line(*acpilot("evaluate", str(model), "--track", "oval", "--renderer", "software", folder=tmp_path))
+    assert "model.onnx returned nan, nan, nan for steering, throttle, brake on oval, 0.0 s after the start" in line
 
 
 def test_earlier_pictures_are_so_many_decisions_apart() -> None:

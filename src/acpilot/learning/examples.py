@@ -9,7 +9,8 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
 from acpilot.learning.other_speeds import fastest
-from acpilot.policy.preprocessing import LIMITS, Preprocessing
+from acpilot.policy.policy import LIMITS
+from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
 _ALIKE = 0.02

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from acpilot.policy.preprocessing import LIMITS, Preprocessing
+from acpilot.policy.policy import LIMITS
+from acpilot.policy.preprocessing import Preprocessing
 
 _SPEED_SCALE = 40.0  # km/h
 

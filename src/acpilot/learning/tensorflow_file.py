@@ -10,7 +10,8 @@ import numpy as np
 from acpilot.files import replace
 from acpilot.learning.network import PilotNet
 from acpilot.policy.folder import TensorflowCheckpoint
-from acpilot.policy.preprocessing import LIMITS, Preprocessing
+from acpilot.policy.policy import LIMITS
+from acpilot.policy.preprocessing import Preprocessing
 from acpilot.policy.tensorflow import PREPROCESSING, PROVENANCE, import_tensorflow
 
 

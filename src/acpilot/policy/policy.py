@@ -11,8 +11,12 @@ Device = Literal["auto", "cpu", "cuda", "directml"]
 """Where a policy is computed."""
 
 
+LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
+"""Least and most of each part of a command, in their order."""
+
+
 class Command(NamedTuple):
-    """What a policy wants the car to do."""
+    """Where wheel and pedals are to be: what a policy wants, what a driver does, where a gamepad stands."""
 
     steering: float
     """−1 full left … +1 full right."""
@@ -20,6 +24,10 @@ class Command(NamedTuple):
     """0 … 1."""
     brake: float
     """0 … 1."""
+
+    def limited(self) -> "Command":
+        """The command nearest to this within its range; what is not a number stays so, for others to refuse."""
+        return Command(*(min(max(value, low), high) for value, (low, high) in zip(self, LIMITS.values(), strict=True)))
 
 
 REST = Command(0.0, 0.0, 0.0)
@@ -70,5 +78,4 @@ def checked(command: Command, name: str, when: str) -> Command:
             f"{name} returned {', '.join(f'{value:g}' for value in values)} for steering, throttle, brake {when}: it "
             "cannot drive; train it anew"
         )
-    steering, throttle, brake = values
-    return Command(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))
+    return Command(*values).limited()

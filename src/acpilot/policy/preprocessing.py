@@ -14,12 +14,10 @@ import numpy as np
 from PIL import Image
 
 from acpilot.errors import AcpilotError
-from acpilot.policy.policy import Command
+from acpilot.policy.policy import LIMITS, Command
 
 FORMAT = 1
 """Version of the description that this program writes, and the newest that it reads."""
-LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
-"""What a policy can put out, and its range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +88,8 @@ class Preprocessing:
         return np.ascontiguousarray(resized[..., :: 1 if self.colours == colours else -1])
 
     def command(self, outputs: Sequence[float]) -> Command:
-        """The network's outputs, in its own order, as a command within its range."""
-        named = {
-            name: min(high, max(low, float(value)))
-            for (name, value) in zip(self.outputs, outputs, strict=True)
-            for low, high in [LIMITS[name]]
-        }
-        return Command(**named)
+        """The network's outputs, in its own order, as a command within its range; what is not a number stays so."""
+        return Command(**dict(zip(self.outputs, map(float, outputs), strict=True))).limited()
 
     def to_json(self) -> str:
         """As text, to be stored in a policy's file."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.folder import TensorflowCheckpoint
-from acpilot.policy.policy import Command
-from acpilot.policy.preprocessing import LIMITS, Memory, Preprocessing
+from acpilot.policy.policy import LIMITS, Command
+from acpilot.policy.preprocessing import Memory, Preprocessing
 from acpilot.policy.tensorflow import PREPROCESSING, SPEED, import_tensorflow
 from acpilot.policy.tensorflow_graph import Column, DrivingGraph
 
