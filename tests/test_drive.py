@@ -17,8 +17,8 @@ import pytest
 from Xlib import XK, X
 from Xlib import display as xdisplay
 
-from acpilot.driving.gamepad import AT_REST, GamepadState
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
+from acpilot.policy.policy import REST, Command
 from acpilot.session import Session
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS
 from acpilot.telemetry.shared_memory import PageReader
@@ -96,12 +96,12 @@ class Car:
         return int(np.frombuffer(self._reader.graphics(), GRAPHICS)[0]["completed_laps"])
 
     @property
-    def gamepad(self) -> GamepadState:
+    def gamepad(self) -> Command:
         return self._gamepad.read()
 
     @property
     def is_driven(self) -> bool:
-        return self.gamepad != AT_REST
+        return self.gamepad != REST
 
     def wait_until_driven(self, speed_kmh: float = 8.0) -> None:
         wait_for(lambda: self.is_driven and self.speed_kmh > speed_kmh, "a car that is driven", 60)

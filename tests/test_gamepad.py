@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acpilot.driving.gamepad import AT_REST, GamepadName, GamepadState, open_gamepad
+from acpilot.driving.gamepad import GamepadName, clamped, open_gamepad
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
+from acpilot.policy.policy import REST, Command
 from conftest import acpilot, running, wait_for
 
 VALUES = st.floats(allow_nan=False)
@@ -19,7 +20,7 @@ HIDE_VGAMEPAD = "import sys; sys.modules['vgamepad'] = None\n"
 
 @given(VALUES, VALUES, VALUES)
 def test_values_beyond_the_ends_stop_there(steering: float, throttle: float, brake: float) -> None:
-    state = GamepadState.clamped(steering, throttle, brake)
+    state = clamped(steering, throttle, brake)
     for value, wanted, least in zip(state, (steering, throttle, brake), (-1, 0, 0), strict=True):
         assert least <= value <= 1
         assert value in (wanted, least if wanted < least else 1)
@@ -40,14 +41,14 @@ def test_what_is_not_a_number_moves_nothing(name: GamepadName, values: tuple[flo
 
 def test_each_axis_of_the_virtual_gamepad_moves_in_turn(pages: str, tmp_path: Path) -> None:
     reader = VirtualGamepadReader(pages)
-    seen: set[GamepadState] = set()
+    seen: set[Command] = set()
     with running("gamepad-test", "--gamepad", "virtual", "--pages", pages, folder=tmp_path) as process:
         wait_for(lambda: seen.add(reader.read()) or max(state.brake for state in seen) > 0.99, "the brake", 30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0]
     assert process.returncode == 0, output
     assert "stopped by Ctrl-C" in output.strip().splitlines()[-1]
-    assert reader.read() == AT_REST
+    assert reader.read() == REST
     reader.close()
     assert all(sum(value != 0 for value in state) <= 1 for state in seen), "one at a time"
     assert min(state.steering for state in seen) < -0.99

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-from acpilot.driving.gamepad import GamepadState
 from acpilot.driving.keyboard import drive_by_keys
 from acpilot.errors import AcpilotError
+from acpilot.policy.policy import Command
 from acpilot.window import Window, WindowNotFoundError, find_window
 
 _NAMES = ("arrow_left", "arrow_up", "arrow_right", "arrow_down")
@@ -45,7 +45,7 @@ class ArrowKeys:
         self._held = held if focused else frozenset()
         return bool(self._held)
 
-    def drive(self, last: GamepadState, speed_kmh: float | None, seconds: float) -> GamepadState:
+    def drive(self, last: Command, speed_kmh: float | None, seconds: float) -> Command:
         """See ``Device``."""
         return drive_by_keys(self._held, last, _UNKNOWN_SPEED if speed_kmh is None else speed_kmh, seconds)
 

@@ -4,7 +4,8 @@ import math
 from itertools import cycle
 
 from acpilot.clock import NS, now
-from acpilot.driving.gamepad import AT_REST, GamepadState, open_gamepad
+from acpilot.driving.gamepad import open_gamepad
+from acpilot.policy.policy import REST, Command
 from acpilot.progress import Say, Show
 from acpilot.settings import GamepadTestSettings
 from acpilot.stopping import Stop
@@ -49,7 +50,7 @@ def move_axes(settings: GamepadTestSettings, say: Say, show: Show) -> str:
     raise AssertionError("a cycle has no end")
 
 
-def _state(axis: str, phase: float) -> GamepadState:
+def _state(axis: str, phase: float) -> Command:
     """The gamepad when one axis is so far (0..1) on its way to its ends and back."""
     turn = math.tau * phase
-    return AT_REST._replace(**{axis: -math.sin(turn) if axis == "steering" else (1 - math.cos(turn)) / 2})
+    return REST._replace(**{axis: -math.sin(turn) if axis == "steering" else (1 - math.cos(turn)) / 2})

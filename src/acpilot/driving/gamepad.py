@@ -2,7 +2,9 @@
 
 import math
 from importlib import import_module
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, Protocol, Self
+
+from acpilot.policy.policy import Command
 
 GamepadName = Literal["xbox", "virtual", "none"]
 
@@ -11,31 +13,6 @@ _GAMEPADS = {
     "virtual": "acpilot.driving.virtual_gamepad:VirtualGamepad",
     "none": "acpilot.driving.gamepad:NoGamepad",
 }
-
-
-class GamepadState(NamedTuple):
-    """Where the axes of a gamepad stand."""
-
-    steering: float
-    """−1 full left … +1 full right."""
-    throttle: float
-    """0 … 1."""
-    brake: float
-    """0 … 1."""
-
-    @classmethod
-    def clamped(cls, steering: float, throttle: float, brake: float) -> Self:
-        """The state nearest to these values.
-
-        Raises:
-            ValueError: one of them is not a number, so that none is near.
-        """
-        if any(map(math.isnan, (steering, throttle, brake))):
-            raise ValueError(f"no gamepad can be set to {steering}, {throttle}, {brake}")
-        return cls(max(-1.0, min(1.0, steering)), max(0.0, min(1.0, throttle)), max(0.0, min(1.0, brake)))
-
-
-AT_REST = GamepadState(0.0, 0.0, 0.0)
 
 
 class Gamepad(Protocol):
@@ -58,6 +35,17 @@ class Gamepad(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+def clamped(steering: float, throttle: float, brake: float) -> Command:
+    """Where a gamepad stands that was set to these values: as near to them as it goes.
+
+    Raises:
+        ValueError: one of them is not a number, so that nothing is near.
+    """
+    if any(map(math.isnan, (steering, throttle, brake))):
+        raise ValueError(f"no gamepad can be set to {steering}, {throttle}, {brake}")
+    return Command(steering, throttle, brake).limited()
+
+
 class NoGamepad:
     """Moves nothing: for a dry run."""
 
@@ -66,7 +54,7 @@ class NoGamepad:
 
     def set(self, steering: float, throttle: float, brake: float) -> None:
         """See ``Gamepad``."""
-        GamepadState.clamped(steering, throttle, brake)
+        clamped(steering, throttle, brake)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -9,7 +9,7 @@ import numpy as np
 from acpilot.clock import NS, Lateness, Pacer, now
 from acpilot.driving.controls import Controls
 from acpilot.driving.game import Game
-from acpilot.driving.gamepad import Gamepad, GamepadState
+from acpilot.driving.gamepad import Gamepad
 from acpilot.driving.guard import Guard
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import REST, Command, Policy, checked
@@ -149,13 +149,13 @@ class DrivingLoop:
         self._guard.reset()
         self._shaped, self._drives = 0, False
 
-    def take_over(self, state: GamepadState, instant: int) -> None:
+    def take_over(self, state: Command, instant: int) -> None:
         """A driver moves the gamepad there at this instant; the policy does not move it until it is handed back."""
         with self._setting:
             if self.taken_over is None:
                 self.taken_over = instant
                 self.takeovers += 1
-            self._move(Command(*state))
+            self._move(state)
 
     def hand_back(self, let_go: int) -> None:
         """Let the policy drive again, after a cycle at rest: the driver let go at this instant."""

@@ -6,9 +6,9 @@ from typing import Protocol, Self
 
 from acpilot.clock import NS, now
 from acpilot.driving.arrow_keys import ArrowKeys
-from acpilot.driving.gamepad import GamepadState
 from acpilot.driving.loop import DrivingLoop
 from acpilot.driving.wheel import Axis, Wheel
+from acpilot.policy.policy import Command
 from acpilot.settings import DriveSettings
 from acpilot.threads import guarded_thread
 
@@ -30,7 +30,7 @@ class Device(Protocol):
         """
         ...
 
-    def drive(self, last: GamepadState, speed_kmh: float | None, seconds: float) -> GamepadState:
+    def drive(self, last: Command, speed_kmh: float | None, seconds: float) -> Command:
         """Where it wants the controls.
 
         Args:
@@ -100,7 +100,7 @@ class Takeover:
                     self.loop.hand_back(used)
                     driver = None
                 if driver is not None:
-                    last, speed_kmh = GamepadState(*self.loop.applied), self.loop.game.speed_kmh
+                    last, speed_kmh = self.loop.applied, self.loop.game.speed_kmh
                     self.loop.take_over(driver.drive(last, speed_kmh, (looked - before) / NS), looked)
 
     def __enter__(self) -> Self:

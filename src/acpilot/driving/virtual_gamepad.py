@@ -5,7 +5,8 @@ import threading
 from typing import Self
 
 from acpilot.clock import NS, now
-from acpilot.driving.gamepad import AT_REST, GamepadState
+from acpilot.driving.gamepad import clamped
+from acpilot.policy.policy import REST, Command
 from acpilot.settings import DEFAULT_PAGES
 from acpilot.telemetry.shared_memory import create_mapping, open_mapping, remove_mapping
 
@@ -30,7 +31,7 @@ class VirtualGamepad:
         self._name = _name(pages)
         self._mapping = create_mapping(self._name, _LAYOUT.size)
         self._sequence = 0
-        self._state = AT_REST
+        self._state = REST
         self._presses = 0
         self._writing = threading.Lock()
         self._closing = threading.Event()
@@ -40,7 +41,7 @@ class VirtualGamepad:
 
     def set(self, steering: float, throttle: float, brake: float) -> None:
         """See ``Gamepad``."""
-        self._state = GamepadState.clamped(steering, throttle, brake)
+        self._state = clamped(steering, throttle, brake)
         self._write(1)
 
     def put_back(self) -> None:
@@ -64,7 +65,7 @@ class VirtualGamepad:
         if not self._mapping.closed:
             self._closing.set()
             self._heart.join()
-            self._state = AT_REST
+            self._state = REST
             self._write(0)
             self._mapping.close()
             remove_mapping(self._name)
@@ -88,7 +89,7 @@ class VirtualGamepadReader:
         Kept when the gamepad is lost for a moment: coming back it must not look as if the button were pressed.
         """
 
-    def read(self) -> GamepadState:
+    def read(self) -> Command:
         """The axes now; at rest without a gamepad, or when its owner has died."""
         if self._mapping is None:
             self._mapping = open_mapping(self._name, _LAYOUT.size)
@@ -99,10 +100,10 @@ class VirtualGamepadReader:
                 if sequence % 2 == 0 and raw == self._mapping[: _LAYOUT.size]:
                     if connected and now() - heartbeat < _DEAD_AFTER:
                         self.presses = presses
-                        return GamepadState(steering, throttle, brake)
+                        return Command(steering, throttle, brake)
                     break
             self.close()
-        return AT_REST
+        return REST
 
     def close(self) -> None:
         """Let go of the mapping; may be called twice."""

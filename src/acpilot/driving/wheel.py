@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
-from acpilot.driving.gamepad import GamepadState
+from acpilot.driving.gamepad import clamped
 from acpilot.errors import AcpilotError
+from acpilot.policy.policy import Command
 
 _FULL = 32767
 _HINTS = {
@@ -88,7 +89,7 @@ class Wheel:
                 "one of them moved, then name all three, such as 0 2- 3-"
             )
 
-    def read(self) -> GamepadState:
+    def read(self) -> Command:
         """Where its axes stand now.
 
         Raises:
@@ -100,10 +101,10 @@ class Wheel:
             raise AcpilotError(f"{self.name} was unplugged: plug it in and start again")
         if self._axes is not None:
             steering, throttle, brake = map(self._value, self._axes)
-            return GamepadState.clamped(steering, (1 + throttle) / 2, (1 + brake) / 2)
+            return clamped(steering, (1 + throttle) / 2, (1 + brake) / 2)
         names = ("SDL_CONTROLLER_AXIS_LEFTX", "SDL_CONTROLLER_AXIS_TRIGGERRIGHT", "SDL_CONTROLLER_AXIS_TRIGGERLEFT")
         values = (sdl.SDL_GameControllerGetAxis(self._controller, getattr(sdl, name)) / _FULL for name in names)
-        return GamepadState.clamped(*values)
+        return clamped(*values)
 
     def _value(self, axis: Axis) -> float:
         value: float = self._sdl.SDL_JoystickGetAxis(self._joystick, axis.number) / _FULL
@@ -116,7 +117,7 @@ class Wheel:
             self._left_at = steering
         return moved or max(throttle, brake) > self._threshold
 
-    def drive(self, *_: object) -> GamepadState:
+    def drive(self, *_: object) -> Command:
         """See ``Device``: where it stands."""
         return self.read()
 

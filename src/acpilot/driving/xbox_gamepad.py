@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from acpilot.driving.gamepad import AT_REST, GamepadState
+from acpilot.driving.gamepad import clamped
 from acpilot.errors import AcpilotError
+from acpilot.policy.policy import REST
 
 _UINPUT = Path("/dev/uinput")
 _RULE = 'KERNEL=="uinput", SUBSYSTEM=="misc", TAG+="uaccess", OPTIONS+="static_node=uinput"'
@@ -82,7 +83,7 @@ class XboxGamepad:
             AcpilotError: the driver has gone.
             ValueError: see ``Gamepad``.
         """
-        state = GamepadState.clamped(steering, throttle, brake)
+        state = clamped(steering, throttle, brake)
         self._pad.left_joystick_float(state.steering, 0.0)
         self._pad.right_trigger_float(state.throttle)
         self._pad.left_trigger_float(state.brake)
@@ -95,7 +96,7 @@ class XboxGamepad:
         """See ``Gamepad``."""
         if self._pad is not None:
             with suppress(AcpilotError):  # then there is nothing left to be brought to rest
-                self.set(*AT_REST)
+                self.set(*REST)
                 time.sleep(_NOTICED)
             self._pad = None  # vgamepad disconnects it when nobody holds it any more
 

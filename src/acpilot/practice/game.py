@@ -9,10 +9,10 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 from acpilot.clock import NS, Pacer, ask_for_punctuality, now
-from acpilot.driving.gamepad import GamepadState
 from acpilot.driving.keyboard import drive_by_keys
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.errors import AcpilotError
+from acpilot.policy.policy import Command
 from acpilot.practice.car import Controls
 from acpilot.practice.pose import Pose
 from acpilot.practice.publishing import WorldPublisher
@@ -245,7 +245,7 @@ def _show(settings: PracticeSettings, view: Any, link: _Link, physics: Any, pace
             link.resets.value += 1
         held = keys
         if settings.driver == "keyboard":
-            link.controls[:] = drive_by_keys(keys, GamepadState(*link.controls), pose.speed_kmh, 1 / settings.fps)
+            link.controls[:] = drive_by_keys(keys, Command(*link.controls), pose.speed_kmh, 1 / settings.fps)
         elif settings.driver == "gamepad":
             link.controls[:] = view.gamepad() or (0.0, 0.0, 0.0)
 
