@@ -67,6 +67,8 @@ def window_manager(name: str) -> Iterator[None]:
     yield
     process.terminate()
     process.wait()
+    root.delete_property(connection.intern_atom("_NET_ACTIVE_WINDOW"))  # which it leaves, and which nobody updates now
+    connection.sync()
     connection.close()
 
 
@@ -126,8 +128,15 @@ def running(*command: str, folder: Path, environment: dict[str, str] | None = No
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1", "PYTHONWARNINGS": "error", **(environment or {})},
     )  # fmt: skip
-    try:
+    with killed_in_the_end(process):
         yield process
+
+
+@contextmanager
+def killed_in_the_end(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Leave no process behind, nor its pipes open."""
+    try:
+        yield
     finally:
         if process.poll() is None:
             process.kill()

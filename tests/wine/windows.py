@@ -10,6 +10,7 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 
 from acpilot.window import find_window
+from conftest import killed_in_the_end
 from set_up import ENVIRONMENT, GAME, PYTHON
 from test_stopping import tap
 
@@ -28,12 +29,8 @@ def wine(*command: str | Path, **environment: str) -> Iterator[subprocess.Popen[
         ["wine", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="cp1252",
         env={**os.environ, **ENVIRONMENT, "COLUMNS": "400", "NO_COLOR": "1", **environment},
     )  # fmt: skip
-    try:
+    with killed_in_the_end(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 @contextmanager
