@@ -157,7 +157,9 @@ def _entry(session: Session) -> dict[str, Any]:
             f"{session.folder}' again"
         )
     game, alignment = session.manifest.game, session.manifest.alignment
-    all_rows, rows = _read(session.labels_file), _driven_by_person(session)
+    labels = session.labels_file.read_bytes()
+    all_rows = list(csv.DictReader(io.StringIO(labels.decode("utf-8"))))
+    rows = _driven_by_person(session, all_rows)
     if not rows:
         raise AcpilotError(f"no person drove in {session.folder}: there is nothing to learn from; leave it out")
     seconds = np.array([float(row["timestamp"]) for row in rows])
@@ -176,7 +178,7 @@ def _entry(session: Session) -> dict[str, Any]:
         "created": session.manifest.created,
         "acpilot": __version__,
         "conversion": {**stamp["images"], **stamp["labels"]["settings"]},
-        "labels_sha256": hashlib.sha256(session.labels_file.read_bytes()).hexdigest(),
+        "labels_sha256": hashlib.sha256(labels).hexdigest(),
         **({"left_out": len(all_rows) - len(rows)} if session.manifest.drivers else {}),
         **{key: str(game[key]) for key in _TOLD_BY_THE_GAME if key in game},
     }
@@ -201,7 +203,7 @@ def _add_images(dataset: Dataset, new: dict[str, dict[str, Any]], progress: Prog
         part = dataset.images_folder / f"{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        for row in _driven_by_person(session):
+        for row in _driven_by_person(session, _read(session.labels_file)):
             _link(session.images_folder / row["image_name"], part / row["image_name"])
             done += 1
             progress(done, total)
@@ -224,9 +226,8 @@ def _read(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def _driven_by_person(session: Session) -> list[Row]:
+def _driven_by_person(session: Session, rows: list[Row]) -> list[Row]:
     """The rows to learn from: what a policy did is what it has learnt already, its mistakes with it."""
-    rows = _read(session.labels_file)
     instants = np.array([session.manifest.start + round(float(row["timestamp"]) * NS) for row in rows], np.int64)
     return [row for row, by_person in zip(rows, driven_by_person(session, instants), strict=True) if by_person]
 
@@ -234,7 +235,8 @@ def _driven_by_person(session: Session) -> list[Row]:
 def _rows_of(session: Session, name: str) -> list[Row]:
     # Where a policy drove, a person only did after taking over.
     added = {"session": name, "correction": str(int(bool(session.manifest.drivers))), "split": "", "weight": ""}
-    return [{**row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in _driven_by_person(session)]
+    rows = _driven_by_person(session, _read(session.labels_file))
+    return [{**row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in rows]
 
 
 def _split(table: list[Row], record: dict[str, Any]) -> None:
