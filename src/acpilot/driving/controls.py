@@ -31,12 +31,15 @@ class Controls:
         settings = self._settings
         steering = pedal = 0.0
         if settings.assist != "pedals":
-            steering = _towards(self._last.steering, self._steering(command.steering), settings.steering_rate, seconds)
+            steering = self._steering(command.steering)
+            if settings.steering_rate is not None:
+                steering = towards(self._last.steering, steering, settings.steering_rate * seconds)
         if settings.assist != "steering":
             # One number for both, so that they are never down together, however slowly they move.
             wanted = command.throttle if command.throttle > command.brake else -command.brake
-            pedal = self._last.throttle - self._last.brake
-            pedal = _towards(pedal, max(-1.0, min(1.0, wanted)), settings.pedal_rate, seconds)
+            pedal = max(-1.0, min(1.0, wanted))
+            if settings.pedal_rate is not None:
+                pedal = towards(self._last.throttle - self._last.brake, pedal, settings.pedal_rate * seconds)
             if settings.speed_limit is not None:
                 room = -1.0 if speed_kmh is None else (settings.speed_limit - speed_kmh) / _FADE
                 pedal = min(pedal, max(0.0, room))
@@ -54,9 +57,6 @@ class Controls:
         return max(-1.0, min(1.0, math.copysign(settings.steering_gain * beyond**settings.steering_gamma, value)))
 
 
-def _towards(last: float, wanted: float, rate: float | None, seconds: float) -> float:
-    """As far from the last value towards the wanted one as the rate, full travels a second, lets it go."""
-    if rate is None:
-        return wanted
-    step = rate * seconds
+def towards(last: float, wanted: float, step: float) -> float:
+    """As far from the last value towards the wanted one as a step goes."""
     return max(last - step, min(last + step, wanted))

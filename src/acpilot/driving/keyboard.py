@@ -1,5 +1,6 @@
 """Driving by keyboard: keys are on or off, so the steering moves smoothly, and less far at speed."""
 
+from acpilot.driving.controls import towards
 from acpilot.policy.policy import Command
 
 _LEFT, _RIGHT = frozenset(("arrow_left", "a")), frozenset(("arrow_right", "d"))
@@ -13,11 +14,7 @@ def drive_by_keys(keys: frozenset[str], last: Command, speed_kmh: float, seconds
     target = reach * (bool(keys & _RIGHT) - bool(keys & _LEFT))
     rate = _TURN_RATE * reach if target else _RETURN_RATE * max(reach, 0.2)
     return Command(
-        _approach(last.steering, target, rate * seconds),
-        _approach(last.throttle, float(bool(keys & _FORWARD)), _PEDAL_RATE * seconds),
-        _approach(last.brake, float(bool(keys & _BACK)), _PEDAL_RATE * seconds),
+        towards(last.steering, target, rate * seconds),
+        towards(last.throttle, float(bool(keys & _FORWARD)), _PEDAL_RATE * seconds),
+        towards(last.brake, float(bool(keys & _BACK)), _PEDAL_RATE * seconds),
     )
-
-
-def _approach(value: float, target: float, step: float) -> float:
-    return target if abs(target - value) <= step else value + step * (1 if target > value else -1)
