@@ -125,9 +125,10 @@ class X11Window:
     def covered_by(self, points: Sequence[tuple[int, int]]) -> str | None:
         """Title of a window in front of it at one of these points; the server passes over what lets clicks through."""
         try:
+            frame = self._frame()
             for x, y in points:
                 front = self._root.translate_coords(self._root, x, y).child
-                if front != X.NONE and front != self._frame():
+                if front not in (X.NONE, frame):
                     return self._title_within(front) or "another window"
         except _GONE:
             pass
