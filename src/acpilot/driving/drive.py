@@ -42,7 +42,7 @@ _FASTEST = 240.0  # decisions a second
 
 @dataclass
 class DriveReport:
-    """How a policy drove; ``as_dict`` is what is stored and printed as JSON."""
+    """How a policy drove; its fields are what is stored and printed as JSON."""
 
     settings: dict[str, Any]
     policy: str

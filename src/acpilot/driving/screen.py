@@ -5,10 +5,9 @@ import time
 from typing import Any, Literal, Protocol
 
 import mss
-from mss.exception import ScreenShotError
 
 from acpilot.errors import AcpilotError
-from acpilot.video.screen import Picture, grab_area
+from acpilot.video.screen import Picture, grab_area, grabbing
 from acpilot.window import Area
 
 
@@ -57,17 +56,13 @@ class MssScreen:
     name = "mss"
 
     def __init__(self) -> None:
-        try:
+        with grabbing():
             self._screen = mss.MSS()
-        except ScreenShotError as error:
-            raise AcpilotError(f"the screen cannot be grabbed: {error}") from None
 
     def grab(self, area: Area) -> Picture:
         """See ``Screen``."""
-        try:
+        with grabbing():
             return grab_area(self._screen, area)
-        except ScreenShotError as error:
-            raise AcpilotError(f"the screen cannot be grabbed: {error}") from None
 
     def close(self) -> None:
         """See ``Screen``."""

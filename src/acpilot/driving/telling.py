@@ -1,4 +1,4 @@
-"""Tells people, the session of the run and the debug window how a drive goes."""
+"""Tells people and the debug window how a drive goes."""
 
 from statistics import median
 

@@ -3,7 +3,8 @@
 import queue
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -231,16 +232,11 @@ class ScreenRecorder:
             if settings.region is None:
                 window = find_window(settings.title)
                 stack.callback(window.close)
-            try:
+            with grabbing():
                 screen = stack.enter_context(mss.MSS())
                 if window is None or not window.tells_redraws:
                     self._interval_ms = _redraw_interval(screen, self._area(window))
                 self._grab_until_stopped(screen, window)
-            except ScreenShotError as error:
-                missing = (
-                    "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
-                )
-                raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
 
     def _grab_until_stopped(self, screen: mss.MSS, window: Window | None) -> None:
         patience = min(0.05, 0.9 / self._settings.fps)
@@ -309,6 +305,20 @@ def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
         time.sleep(0.001)
     gaps = np.diff(changes[1:]) / 1e6
     return float(gaps.max()) if len(gaps) >= 5 else None
+
+
+@contextmanager
+def grabbing() -> Iterator[None]:
+    """Use mss: what keeps it from grabbing is told with the remedy.
+
+    Raises:
+        AcpilotError: the screen cannot be grabbed.
+    """
+    try:
+        yield
+    except ScreenShotError as error:
+        missing = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
+        raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
 
 
 def grab_area(screen: mss.MSS, area: Area) -> Picture:
