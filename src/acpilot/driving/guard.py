@@ -10,7 +10,7 @@ from acpilot.telemetry.pages import Status
 from acpilot.window import Area
 
 _MOVING_KMH = 5.0
-_SOME_ROWS = 8  # every eighth row tells a picture that has changed
+_SOME = np.s_[::8, ::4, 1]  # some pixels' green tells a picture that has changed, in a tenth of the time
 _COVER_EVERY = NS // 10
 _GRID = (0.1, 0.5, 0.9)  # of the band's width and height
 
@@ -21,7 +21,7 @@ class Guard:
     def __init__(self, game: Game, settings: DriveSettings) -> None:
         self._game, self._settings = game, settings
         self._patience = round(settings.freeze_ms * 1e6)
-        self._rows, self._changed = b"", now()
+        self._pixels, self._changed = b"", now()
         self._covered_by: str | None = None
         self._looked = 0
 
@@ -59,10 +59,10 @@ class Guard:
         Raises:
             AcpilotError: the picture stands still while the car moves.
         """
-        rows = picture[::_SOME_ROWS].tobytes()
+        pixels = picture[_SOME].tobytes()
         speed = self._game.speed_kmh
-        if rows != self._rows or speed is None or speed < _MOVING_KMH:
-            self._rows, self._changed = rows, now()
+        if pixels != self._pixels or speed is None or speed < _MOVING_KMH:
+            self._pixels, self._changed = pixels, now()
         elif now() - self._changed > self._patience:
             raise AcpilotError(
                 f"the picture has stood still for {self._settings.freeze_ms:g} ms while the car went {speed:.0f} km/h: "
@@ -71,4 +71,4 @@ class Guard:
 
     def reset(self) -> None:
         """The policy has not looked for a while."""
-        self._rows = b""
+        self._pixels = b""

@@ -6,6 +6,8 @@ somebody else's drive, beside the road or facing the wrong way.
 
 import math
 
+import numpy as np
+
 from acpilot.practice.car import (
     DRAG,
     GRAVITY,
@@ -28,7 +30,8 @@ _MOST_SIDEWAYS = 9.0  # m/s²: all that is asked of the front tyres
 _LEAD = 0.12  # s ahead at which the line's bend is read: the car takes that long to follow
 _UNDERSTEER = 0.0015  # rad of lock per m/s² of sideways acceleration, beyond what a slow car would need
 _SPEED_TIME = 0.3  # s in which it wants to have the speed planned for where it will then be
-_CAUTION, _MOST_CAUTION = 0.05, 0.2  # part of the speed given up per metre away from the line, and at most
+_CAUTION, _MOST_CAUTION = 0.05, 0.2  # part of the speed given up per metre away from the line in bends, and at most
+_FORESIGHT = 50.0  # m before a bend from which that care is taken
 _FULL_BRAKE = 10.5  # m/s² at full pedal
 _OFF_ROAD_SPEED = 8.0  # m/s
 _ROAD_KEPT = KERB_WIDTH + 1.2  # metres between the middle of a car led aside and the end of the kerb
@@ -53,6 +56,9 @@ class Expert:
         self._heading: list[float] = self.line.heading.tolist()
         self._curvature: list[float] = self.line.curvature.tolist()
         self._speed: list[float] = (pace * self.line.speed).tolist()
+        sideways = np.minimum(1.0, np.abs(self.line.curvature) * self.line.speed**2 / SIDEWAYS)
+        ahead = range(math.ceil(_FORESIGHT / track.spacing) + 1)
+        self._bend: list[float] = np.max([np.roll(sideways, -step) for step in ahead], axis=0).tolist()
         self._slope: list[float] = track.slope.tolist()
         self._left: list[float] = (track.half_width + KERB_WIDTH - self.line.offset).tolist()
         self._right: list[float] = (-track.half_width - KERB_WIDTH - self.line.offset).tolist()
@@ -118,9 +124,9 @@ class Expert:
         """Throttle and brake, one of them zero."""
         speed = car.vx
         wanted = self._at(self._speed, position + _SPEED_TIME * abs(speed) / self._spacing)
-        wanted *= 1 - min(_MOST_CAUTION, _CAUTION * abs(aside))
-        bend_speed = self._pace * math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
         index = int(position)
+        wanted *= 1 - self._bend[index] * min(_MOST_CAUTION, _CAUTION * abs(aside))
+        bend_speed = self._pace * math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
         if not self._right[index] < aside < self._left[index]:
             bend_speed = min(bend_speed, _OFF_ROAD_SPEED)
         wish = (min(wanted, bend_speed) - speed) / _SPEED_TIME  # away from the line the way back decides
