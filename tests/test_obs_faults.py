@@ -15,7 +15,7 @@ import pytest
 
 from acpilot.errors import AcpilotError
 from acpilot.session import Session
-from acpilot.video.obs_connection import Connection
+from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection
 from conftest import Game, acpilot, running, wait_for
 from obs_studio import ObsStudio, free_port
 
@@ -138,6 +138,18 @@ def test_obs_killed_keeps_telemetry_and_the_partial_video(obs: ObsStudio, start_
     code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
     assert code == 0, output
     assert "'Mine' and scenes 'Evening' are back" in output
+
+
+def test_what_obs_tells_while_it_is_asked_something_is_heard(obs: ObsStudio) -> None:
+    with Connection(obs.address, events=OUTPUT_EVENTS) as connection, Connection(obs.address) as somebody:
+        for request, active, told in (("StartRecord", True, "STARTED"), ("StopRecord", False, "STOPPED")):
+            somebody.request(request)
+            wait_for(lambda: connection.request("GetRecordStatus")["outputActive"] is active, request)  # noqa: B023
+            connection.request("GetStats")
+            states = []
+            while event := connection.next_event(1.0):
+                states.append(event[2]["outputState"])
+            assert f"OBS_WEBSOCKET_OUTPUT_{told}" in states
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import socket
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -88,6 +89,7 @@ class Connection:
     def __init__(self, address: Address, *, events: int = 0, timeout: float = 10.0) -> None:
         self.address, self.timeout = address, timeout
         self._numbers = itertools.count(1)
+        self._events: deque[tuple[int, dict[str, Any]]] = deque()  # that came while an answer was waited for
         self._socket = self._open()
         try:
             self._identify(events)
@@ -141,12 +143,13 @@ class Connection:
         Raises:
             ConnectionLostError: the connection broke.
         """
-        message = self._receive(timeout)
-        if message is None or message["op"] != _EVENT:
+        if not self._events:
+            self._keep_event(self._receive(timeout))
+        if not self._events:
             return None
-        data = message["d"]
+        arrival, data = self._events.popleft()
         _log.debug("event %s %s", data["eventType"], data.get("eventData"))
-        return self._arrival, data["eventType"], data.get("eventData") or {}
+        return arrival, data["eventType"], data.get("eventData") or {}
 
     def _open(self) -> websocket.WebSocket:
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
@@ -225,9 +228,14 @@ class Connection:
             if message is not None and message["op"] == op and message["d"]["requestId"] == number:
                 answer: dict[str, Any] = message["d"]
                 return answer
+            self._keep_event(message)
         raise ConnectionLostError(
             f"OBS at {self.address} did not answer {kind} within {self.timeout:g} s: does it show a dialog?"
         )
+
+    def _keep_event(self, message: dict[str, Any] | None) -> None:
+        if message is not None and message["op"] == _EVENT:
+            self._events.append((self._arrival, message["d"]))
 
     def _receive(self, timeout: float) -> dict[str, Any] | None:
         """The next message, or None; ``_arrival`` is its instant."""
