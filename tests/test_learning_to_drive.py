@@ -12,13 +12,13 @@ NEVER_SEEN = ("random:4321", "random:8765")
 
 def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     for seed, track in enumerate(RECORDED):
-        make_session(tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.9, disturbance=0.8)
+        make_session(tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.98, disturbance=0.8)
     sessions = [str(next(place.iterdir())) for place in sorted(tmp_path.glob("drive_*"))]
     tracks = [word for track in NEVER_SEEN for word in ("--track", track)]
     for command in (
         ("convert", *sessions),
         ("combine", *sessions, "--out", "dataset"),
-        ("train", "dataset", "--epochs", "20"),
+        ("train", "dataset", "--epochs", "30", "--label-shift", "0.05"),
         ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--out", "evaluation"),
     ):
         code, output = acpilot(*command, folder=tmp_path, timeout=600)
@@ -26,4 +26,5 @@ def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["tracks"]
     assert [result["laps"] for result in results] == [1, 1]
     assert min(result["autonomy"] for result in results) > 50, "one that stands, or leaves the road at each bend, has 0"
-    assert max(result["lap_time_ratio"] for result in results) < 2.5, "one that creeps around has more"
+    for result in results:
+        assert 1 < result["lap_time_ratio"] < 1.6

@@ -58,8 +58,9 @@ def record_with_truth(
 def test_labels_are_right_within_the_stored_bound_at_every_start(
     fps: float, obs: ObsStudio, start_game: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # 59 pictures a second: they come and go at all phases of OBS's frames.
-    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software")
+    # 59 pictures a second: they come and go at all phases of OBS's frames. Small ones: two processors are to keep up.
+    small = ("--size", "320", "180")
+    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software", *small)
     offsets, errors, shares = [], [], []
     for encoder in ["x264"] * STARTS + ["x264_lowcpu"] * STARTS:
         session, truth = record_with_truth(obs, game, tmp_path, monkeypatch, fps=fps, obs_encoder=encoder)
@@ -74,7 +75,7 @@ def test_labels_are_right_within_the_stored_bound_at_every_start(
         assert labelled.max() <= alignment.error_bound_ms
         offsets.append(max(0.0, abs(offset) - doubt))
         errors.extend(labelled)
-    assert max(shares) > 0.5, "a start in which the machine stalls has fewer labels, never wrong ones"
+    assert np.median(shares) > 0.5, "a start in which the machine stalls has fewer labels, never wrong ones"
     assert np.percentile(offsets, 95) <= 4
     assert np.percentile(errors, 99) <= 15
 

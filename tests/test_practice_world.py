@@ -280,6 +280,22 @@ def test_expert_answers_by_the_state_alone(oval: Track) -> None:
     assert hinted.throttle == pytest.approx(first.throttle, abs=0.002)
 
 
+def test_beside_its_line_the_expert_slows_down_for_bends_alone() -> None:
+    track = make_track("allround")
+    expert = Expert(track)
+    line, ahead = expert.line, range(round(60 / track.spacing))
+    sideways = np.abs(line.curvature) * line.speed**2
+    soon = np.max([np.roll(sideways, -step) for step in ahead], axis=0)
+    brakes = []
+    for index in (int(soon.argmin()), int(sideways.argmax())):
+        heading = float(line.heading[index])
+        aside = np.array([-math.sin(heading), math.cos(heading)]) * math.copysign(3, -line.offset[index])
+        x, y = (line.points[index] + aside).tolist()
+        brakes.append(expert.controls(Car(x, y, 0.0, heading, float(line.speed[index]))).brake)
+    assert brakes[0] == 0
+    assert brakes[1] > 0.1
+
+
 def test_a_lost_expert_is_put_back(oval: Track) -> None:
     world = World(oval, expert=True)
     put(world, 20, left=60.0, turned=1.5, speed=20.0)

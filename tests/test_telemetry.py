@@ -147,7 +147,7 @@ def test_torn_pages_are_not_read(manner: str, pages: str) -> None:
                     mixed += page != page[:4] * 145
         assert whole >= 30_000
         # Without its help, a writer that the system stops half-way through a page cannot be told from one that is done.
-        assert mixed == 0 if manner == "practice" else mixed <= 100
+        assert mixed == 0 if manner == "practice" else mixed <= 30
         assert torn, "the writer never met the reader: the test has shown nothing"
     finally:
         game.terminate()
