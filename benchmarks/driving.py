@@ -25,7 +25,7 @@ TRACKS = ("random:18", "random:41", "random:43", "random:54")
 STARTS = 4
 """Sessions of each track, each from a standing start."""
 PACE, DISTURBANCE = "0.98", "0.8"
-"""Of the expert, as docs/learning.md says; lap times are told beside the expert's own at full pace."""
+"""Of the expert, for what docs/learning.md says; lap times are told beside the expert's own at full pace."""
 DRAWN_FROM = range(1_000, 1_000_000)
 TRACKS_OF_A_DRAW = 4
 PAGES = "acpilot_driving"

@@ -158,7 +158,7 @@ def _entry(session: Session) -> dict[str, Any]:
         )
     game, alignment = session.manifest.game, session.manifest.alignment
     labels = session.labels_file.read_bytes()
-    all_rows = list(csv.DictReader(io.StringIO(labels.decode("utf-8"))))
+    all_rows = _rows(labels)
     rows = _driven_by_person(session, all_rows)
     if not rows:
         raise AcpilotError(f"no person drove in {session.folder}: there is nothing to learn from; leave it out")
@@ -189,9 +189,8 @@ def _rows_there(dataset: Dataset) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = {name: [] for name in dataset.record["sessions"]}
     if rows:
         dataset.table()  # refuses a damaged one
-        with dataset.table_file.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                rows.setdefault(row["session"], []).append({"correction": "0", **row})
+        for row in _read(dataset.table_file):
+            rows.setdefault(row["session"], []).append({"correction": "0", **row})
     return rows
 
 
@@ -222,8 +221,11 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _read(path: Path) -> list[Row]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return _rows(path.read_bytes())
+
+
+def _rows(table: bytes) -> list[Row]:
+    return list(csv.DictReader(io.StringIO(table.decode("utf-8"), newline="")))
 
 
 def _driven_by_person(session: Session, rows: list[Row]) -> list[Row]:
