@@ -6,6 +6,7 @@ frame that shows a picture was taken within that time: how far its session's ins
 neither the game's drawing nor the display's refresh explains.
 """
 
+import select
 import threading
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,12 +16,15 @@ import av
 import mss
 import numpy as np
 from Xlib import X, display
+from Xlib.ext import damage
 
-from acpilot.clock import ask_for_punctuality
+from acpilot.clock import NS, ask_for_punctuality, now
 from acpilot.practice.clock_strip import decode, strip_height
 from acpilot.session import Session
 from acpilot.video.alignment import frame_times
 from acpilot.window import find_window
+
+_MILLISECOND = NS // 1000
 
 
 class Witness:
@@ -42,18 +46,31 @@ class Witness:
         self._thread.join()
 
     def shown(self) -> tuple[np.ndarray, np.ndarray]:
-        """Burnt instants, and the instants from which on their pictures were on the screen, ns, int64, ascending."""
+        """Burnt instants, and the instants at which their pictures were drawn, ns, int64, ascending.
+
+        The display says when, in whole milliseconds (rounded down), however late the witness comes to look.
+        """
         burnt = sorted(self._seen)
         return np.array(burnt, np.int64), np.array([self._seen[each] for each in burnt], np.int64)
 
     def _watch(self) -> None:
         ask_for_punctuality()
         window = find_window(self._title)
+        connection = display.Display()
         try:
+            connection.damage_query_version()
+            watched = connection.create_resource_object("window", window.identifier)
+            watch = watched.damage_create(damage.DamageReportNonEmpty)
+            connection.sync()
             with mss.MSS() as screen:
                 while not self._stop.is_set():
-                    instant, area = window.wait_for_redraw(0.1), window.client_area()
-                    if instant is None or area is None:
+                    if not connection.pending_events() and not select.select([connection], [], [], 0.1)[0]:
+                        continue
+                    redraws = [connection.next_event() for _ in range(connection.pending_events())]
+                    connection.damage_subtract(watch)  # what is drawn from here on is told anew
+                    connection.flush()
+                    area = window.client_area()
+                    if not redraws or area is None:
                         continue
                     band = {
                         "left": area.left, "top": area.top,
@@ -66,9 +83,16 @@ class Witness:
                     picture[: shot.height] = strip
                     burnt = decode(picture)
                     if burnt is not None:
-                        self._seen.setdefault(burnt, instant)
+                        self._seen.setdefault(burnt, _instant(redraws[0].timestamp))
         finally:
+            connection.close()
             window.close()
+
+
+def _instant(timestamp: int) -> int:
+    """The instant of one of the display's timestamps: 32 bits of milliseconds of the same clock."""
+    present = now() // _MILLISECOND
+    return (present - (present - timestamp) % 2**32) * _MILLISECOND
 
 
 def _put_on_top(title: str) -> None:
@@ -154,5 +178,5 @@ def truth_of(session: Session, witness: Witness) -> Truth:
         labelled=alignment.trusted(times),
         burnt=burnt,
         shown=np.where(seen, instants[at_known], 0),
-        replaced=np.where(seen & (following > at_known), instants[following], 0),
+        replaced=np.where(seen & (following > at_known), instants[following] + _MILLISECOND, 0),
     )

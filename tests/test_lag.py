@@ -84,8 +84,8 @@ def test_fix_re_aligns_the_labels_keeps_the_old_ones_and_can_be_taken_back(
 def test_sessions_of_the_original_tool_are_estimated_when_they_are_converted(
     tmp_path: Path,
 ) -> None:
-    # Its rows have no yaw: it is made of the steering, which must be what turns the car.
-    driven = make_session(tmp_path, seconds=50, disturbance=0)
+    # Its rows have no yaw: it is made of the steering, which must be what turns the car; of it there must be much.
+    driven = make_session(tmp_path, track="twisty", seconds=50, disturbance=0)
     session = shifted(driven, 300, tmp_path / "original", original=True)
     rows = session.inputs_file.read_bytes()
     code, output = acpilot("convert", str(session.folder), "--size", "64", "36", folder=tmp_path)

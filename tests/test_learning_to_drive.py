@@ -18,7 +18,7 @@ def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     for command in (
         ("convert", *sessions),
         ("combine", *sessions, "--out", "dataset"),
-        ("train", "dataset", "--epochs", "30", "--label-shift", "0.05"),
+        ("train", "dataset", "--epochs", "20", "--label-shift", "0.05"),
         ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--out", "evaluation"),
     ):
         code, output = acpilot(*command, folder=tmp_path, timeout=600)

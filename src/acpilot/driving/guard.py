@@ -63,7 +63,7 @@ class Guard:
         speed = self._game.speed_kmh
         if pixels != self._pixels or speed is None or speed < _MOVING_KMH:
             self._pixels, self._changed = pixels, now()
-        elif now() - self._changed > self._patience:
+        elif self._game.moved - self._changed > self._patience:  # otherwise it is not the window alone that hangs
             raise AcpilotError(
                 f"the picture has stood still for {self._settings.freeze_ms:g} ms while the car went {speed:.0f} km/h: "
                 "the game's window hangs"
