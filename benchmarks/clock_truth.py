@@ -10,7 +10,7 @@ import select
 import threading
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import mss
@@ -22,7 +22,8 @@ from acpilot.clock import NS, ask_for_punctuality, now
 from acpilot.practice.clock_strip import decode, strip_height
 from acpilot.session import Session
 from acpilot.video.alignment import frame_times
-from acpilot.window import find_window
+from acpilot.window import Window, find_window
+from acpilot.window_x11 import X11Window
 
 _MILLISECOND = NS // 1000
 
@@ -59,8 +60,7 @@ class Witness:
         connection = display.Display()
         try:
             connection.damage_query_version()
-            watched = connection.create_resource_object("window", window.identifier)
-            watch = watched.damage_create(damage.DamageReportNonEmpty)
+            watch = _resource(window, connection).damage_create(damage.DamageReportNonEmpty)
             connection.sync()
             with mss.MSS() as screen:
                 while not self._stop.is_set():
@@ -97,14 +97,16 @@ def _instant(timestamp: int) -> int:
 
 def _put_on_top(title: str) -> None:
     """Without a window manager the window that came last covers the others: that may be the one of OBS."""
-    window = find_window(title)
-    number = getattr(window, "identifier", None)
+    window, connection = find_window(title), display.Display()
+    _resource(window, connection).configure(stack_mode=X.Above)
+    connection.sync()
+    connection.close()
     window.close()
-    if number is not None:
-        connection = display.Display()
-        connection.create_resource_object("window", number).configure(stack_mode=X.Above)
-        connection.sync()
-        connection.close()
+
+
+def _resource(window: Window, connection: Any) -> Any:
+    assert isinstance(window, X11Window)
+    return connection.create_resource_object("window", window.identifier)
 
 
 @dataclass(frozen=True)
