@@ -83,6 +83,9 @@ class Batches:
             speed[~known] = -1
             return _batch(pictures, speed, labels, device)
 
+        if device.type == "cpu":  # learning takes all cores: a thread beside it makes each of them wait for the others
+            yield from map(make, range(0, len(order), settings.batch))
+            return
         # One thread makes the next batch while this one is learnt from; only one, so that chance falls the same way.
         with ThreadPoolExecutor(1, "batches") as pool:
             coming = pool.submit(make, 0)
