@@ -135,7 +135,7 @@ def test_torn_pages_are_not_read(manner: str, pages: str) -> None:
     try:
         reader = PageReader.open(pages)
         assert reader is not None
-        whole, torn = 0, 0
+        whole = torn = 0
         mixed: set[bytes] = set()
         with reader:
             deadline = time.monotonic() + 30

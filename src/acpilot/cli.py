@@ -329,7 +329,7 @@ def combine(
     say(f"new       {', '.join(result.added) or 'nothing: all sessions were there'}")
     for note in result.notes:
         say(f"note  {note}")
-    if "validation" not in result.rows and settings.validation != 0:
+    if "validation" not in result.rows and result.dataset.record["settings"]["validation"]:
         say("note  nothing is held out for validation: there is only one group of frames; add a session or a lap")
     say(f"read      {result.dataset.card_file}")
 
