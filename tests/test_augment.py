@@ -50,7 +50,7 @@ def test_a_view_from_beside_is_that_of_a_camera_there(straight: np.ndarray) -> N
     for row in (10, 30, 65):
         # A point of the road at slope s below the horizon is 1.2 m / s away: half a metre is 0.5 · s / 1.2 of the
         # focal length, which is 100 pixels at 90 degrees.
-        below = max(0.0, 0.4 + 0.45 * (row + 0.5) / 66 - 0.45) / 0.5 * 9 / 16
+        below = max(0.0, 0.42 + 0.3 * (row + 0.5) / 66 - 0.45) / 0.5 * 9 / 16
         expected = 100 * 0.5 * below / 1.2
         assert column_of(seen, row) - 100 == pytest.approx([expected, 0, -expected], abs=0.51)
     assert (column_of(seen, 0) == 100).all(), "what is far away stays"

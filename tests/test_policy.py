@@ -157,5 +157,5 @@ def test_only_a_tensorflow_checkpoint_needs_to_be_told_its_outputs(tmp_path: Pat
 def test_any_network_with_a_preprocessing_drives(tmp_path: Path) -> None:
     policy = load(write_model(tmp_path / "model.onnx", metadata=Preprocessing().to_json()))
     left, top, width, height = policy.band(1280, 720)
-    assert (left, top, width, height) == (0, 288, 1280, 324)
+    assert (left, top, width, height) == (0, 302, 1280, 216)
     assert policy.drive(np.zeros((height, width, 3), np.uint8), 0.25) == (0.25, 0.25, 0.25)

@@ -170,7 +170,7 @@ class TrainSettings:
 
     out: Path = Path("best_save")
     """Folder of the policy."""
-    crop: Annotated[tuple[Part, Part, Part, Part], Parameter(negative="")] = (0.0, 0.4, 1.0, 0.45)
+    crop: Annotated[tuple[Part, Part, Part, Part], Parameter(negative="")] = (0.0, 0.42, 1.0, 0.3)
     """The band of the picture to look at: LEFT TOP WIDTH HEIGHT, shares of it; look at what_it_sees.png."""
     speed: bool = True
     """Let the policy know the speed: from one picture alone it cannot tell when to brake."""
@@ -180,6 +180,8 @@ class TrainSettings:
     """So many km/h too slow a driver presses the throttle fully, and so many too fast the brake."""
     speed_dropout: Part = 0.1
     """Share of the pictures that are learnt without the speed: standing still must not mean staying so."""
+    dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.3
+    """Hide this share of what the network finds in a picture while it learns: it then knows unseen roads better."""
     past_frames: Annotated[int, Parameter(validator=Number(gte=0, lte=8))] = 0
     """How many earlier pictures the policy looks at as well."""
     spacing: Annotated[int, Parameter(validator=Number(gte=1, lte=60))] = 1

@@ -76,7 +76,7 @@ class Learner:
             speed, labels[:, pedals] = at_other_speeds(
                 speed, examples.speed_limit[learnt], labels[:, pedals], settings, np.random.default_rng(settings.seed)
             )
-        self.network = PilotNet(preprocessing)
+        self.network = PilotNet(preprocessing, settings.dropout)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
         if settings.start_from:  # it keeps its units, but may drive as slowly and as fast as these examples
@@ -88,13 +88,13 @@ class Learner:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         weights = [1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs]
         self._weights = torch.tensor(weights, device=device)
-        self._device = device
+        self._device, self._mixed = device, _has_fast_bfloat16(device)
 
     def step(self, batch: Batch, rate: float) -> float:
         """Learn from a batch, at this learning rate; the loss before."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast("cuda", torch.bfloat16, enabled=self._device.type == "cuda"):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
             outputs = self.network.standardized(batch.image, batch.speed)
         loss = self._loss(outputs, batch)
         self._optimizer.zero_grad()
@@ -106,12 +106,14 @@ class Learner:
     @torch.no_grad()
     def measure(self, batches: Iterable[Batch]) -> tuple[float, dict[str, float]]:
         """The loss on batches, and the mean error of each output in its own units."""
+        self.network.eval()
         count, loss, errors = 0, 0.0, torch.zeros(len(self.network.outputs), device=self._device)
         for batch in batches:
             outputs = self.network.standardized(batch.image, batch.speed)
             loss += float(self._loss(outputs, batch)) * len(batch.image)
             errors += (self.network.limited(outputs) - batch.labels).abs().sum(dim=0)
             count += len(batch.image)
+        self.network.train()
         return loss / count, dict(zip(self.network.outputs, (errors / count).tolist(), strict=True))
 
     def weights(self) -> dict[str, Tensor]:
@@ -131,3 +133,9 @@ class Learner:
         """Huber's loss of standardised outputs: large errors, as at the edge of a pedal's use, count linearly."""
         wanted = (batch.labels - self.network.mean) / self.network.deviation
         return (huber_loss(outputs.float(), wanted, reduction="none") * self._weights).mean(dim=0).sum()
+
+
+def _has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions of bfloat16 are several times as fast there: NVIDIA's cards, and processors with AMX."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # newer than the oldest PyTorch that will do
+    return device.type == "cuda" or bool(capabilities().get("amx_bf16"))

@@ -25,7 +25,14 @@ class PilotNet(nn.Module):
     slowest: Tensor
     fastest: Tensor
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing, dropout: float = 0.0) -> None:
+        """Begin with random weights.
+
+        Args:
+            preprocessing: of its inputs; the order of its outputs.
+            dropout: share of what the convolutions give that is hidden while learning, and of what the first dense
+                layer gives half that share.
+        """
         super().__init__()
         height, width, channels = preprocessing.input_shape
         self.outputs = preprocessing.outputs
@@ -41,6 +48,7 @@ class PilotNet(nn.Module):
             features = self.convolutions(torch.zeros(1, channels, height, width))[0]
         self.shape_of_features = tuple(features.shape)
         """Channels, rows, columns of what the convolutions give."""
+        self.hide, self.hide_half = nn.Dropout(dropout), nn.Dropout(dropout / 2)
         self.features = nn.Linear(features.numel(), 100)
         self.head = nn.Sequential(
             nn.ELU(), nn.Linear(100 + 2 * self.speed, 50),
@@ -78,7 +86,7 @@ class PilotNet(nn.Module):
         """Outputs less their mean, by their deviation, without limits: what the loss is taken of."""
         # Pixels in memory stay as they are: channels last is what the convolutions are quickest with.
         pixels = image.permute(0, 3, 1, 2).float() * self.scale + self.offset
-        hidden = self.features(self.convolutions(pixels).flatten(1))
+        hidden = self.hide_half(self.features(self.hide(self.convolutions(pixels).flatten(1))))
         if self.speed:
             assert speed is not None
             known = (speed >= 0).float()

@@ -20,6 +20,9 @@ _GAINING = 0.5
 """m/s² from which a driver was on the way to a higher speed."""
 _FULL = 0.9
 """Throttle from which a driver wanted more than the engine gave."""
+_TOO_FAST = 4 / 3
+"""Of ``speed_recovery``, so far beyond the limit speeds are drawn. There the brake is full; to see much more of that would
+teach to brake wherever the road ahead cannot be told."""
 _KMH = 3.6
 
 
@@ -64,7 +67,7 @@ def at_other_speeds(
     settings: TrainSettings,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw other speeds, small changes more often than large ones.
+    """Draw other speeds, lower ones and higher ones as often, small changes more often than large ones.
 
     Args:
         speed_kmh: float32 (n,), that were driven.
@@ -76,7 +79,9 @@ def at_other_speeds(
     Returns:
         Speeds, float32 (n,), and throttle and brake there, float32 (n, 2).
     """
-    drawn = settings.speed_shift * (random.random(len(speed_kmh)) - random.random(len(speed_kmh)))
+    highest = np.minimum(settings.speed_shift, limit_kmh - speed_kmh + _TOO_FAST * settings.speed_recovery)
+    farthest = np.where(random.random(len(speed_kmh)) < 0.5, highest, -settings.speed_shift)
+    drawn = farthest * (1 - np.sqrt(random.random(len(speed_kmh))))
     other = np.where(np.isnan(limit_kmh), speed_kmh, np.maximum(speed_kmh + drawn, 0))
     slower, faster = np.maximum(speed_kmh - other, 0), np.fmax(other - limit_kmh, 0)
     push = np.clip(pedals[:, 0] - pedals[:, 1] + (slower - faster) / settings.speed_recovery, -1, 1)

@@ -43,7 +43,7 @@ except ImportError as error:
 
 FORMAT = 1
 """Version of ``training.json`` that this program writes."""
-_VERSION = 3
+_VERSION = 4
 """Counts changes to what a training makes of the same dataset and settings."""
 _NOT_LEARNT = {"out", "device", "threads", "start_from"}
 """Settings that do not say what is learnt; of the weights that it starts from, the content does."""
@@ -133,6 +133,8 @@ def _train(  # noqa: PLR0913, PLR0915, PLR0917 - reads top to bottom
             draw_sight(dataset, examples, batches, settings.seed, folder.sight_file)
         while not _is_over(epochs, settings):
             began, total, count = time.perf_counter(), 0.0, 0
+            # Whatever the network hides is the same after a kill.
+            torch.manual_seed(int(np.random.SeedSequence([settings.seed, len(epochs), team.rank]).generate_state(1)[0]))
             for number, batch in enumerate(batches.training(len(epochs), device)):
                 step = len(epochs) * batches.per_epoch + number
                 falling = 0.5 * (1 + math.cos(math.pi * step / steps))
