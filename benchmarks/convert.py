@@ -134,6 +134,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--hour", action="store_true", help="also how much memory an hour takes")
     arguments = parser.parse_args()
+    if not shutil.which("ffmpeg"):
+        sys.exit("the ffmpeg program is needed: apt-get install ffmpeg")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         session = make_session(folder / "made", seconds=arguments.seconds, size=(1280, 720))

@@ -303,9 +303,9 @@ def lag(
             f"labels are corrected by {now:+.1f} ms; the old ones are kept (acpilot lag --undo {session} takes it back)"
         )
     elif now:
-        say(f"labels are corrected by {now:+.1f} ms" + ("" if found.is_met_by(now) else "; --fix corrects them anew"))
+        say(f"labels are corrected by {now:+.1f} ms" + ("" if found.is_met_by(opened) else "; --fix corrects them anew"))
     elif found.milliseconds is not None:
-        say("the labels agree with the pictures" if found.is_met_by(0) else f"next      acpilot lag --fix {session}")
+        say("the labels agree with the pictures" if found.is_met_by(opened) else f"next      acpilot lag --fix {session}")
 
 
 @app.command

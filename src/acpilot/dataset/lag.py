@@ -36,6 +36,7 @@ _LEAST_TURN = 0.5  # pixels, in the root mean square: below that, what moves is 
 _SYSTEMATIC_MS = 12.0  # what practice sessions showed beyond the resampled spread
 _SYSTEMATIC_STEERING_MS = 70.0
 _WIDEST_MS = 200.0  # from the estimate to an end of the interval: beyond that, it says nothing
+_DRAWING_MS = 20.0  # a picture shows the world of before it was drawn; no alignment can know how long before
 _RESPONSE = 1 / 220  # s per m/s: a car follows its wheels by mass × speed / cornering stiffness
 _UNDERSTEER = (0.0, 0.0005, 0.001, 0.002, 0.004)  # s²/m²
 
@@ -65,9 +66,14 @@ class Lag:
             f"({self.low:+.0f} … {self.high:+.0f} ms; {self.pairs} pairs of pictures, {self.basis})"
         )
 
-    def is_met_by(self, correction_ms: float) -> bool:
-        """Whether a correction agrees with what the pictures tell."""
-        return self.milliseconds is None or self.low <= correction_ms <= self.high
+    def is_met_by(self, session: Session) -> bool:
+        """Whether a session's instants, corrected or as recorded, agree with what the pictures tell.
+
+        Instants that an alignment proves may be off by its bound, and pictures be older by what the game takes to draw.
+        """
+        correction, proven = session.correction / 1e6, session.manifest.alignment
+        early, late = (proven.error_bound_ms + _DRAWING_MS, proven.error_bound_ms) if proven else (0.0, 0.0)
+        return self.milliseconds is None or (self.low <= correction + late and correction - early <= self.high)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def _lag(session: Session, labels: Labels, progress: Progress) -> Finding:
     figures = {"lag_ms": lag.milliseconds, "low_ms": lag.low, "high_ms": lag.high, "pairs": lag.pairs}
     if lag.milliseconds is None:
         return Finding("lag", "note", str(lag), "", figures)
-    if lag.is_met_by(session.correction / 1e6):
+    if lag.is_met_by(session):
         corrected = f", corrected by {session.correction / 1e6:+.0f} ms" if session.correction else ""
         return Finding("lag", "ok", f"the pictures agree with the labels: {lag}{corrected}", "", figures)
     frame_ms = float(np.median(np.diff(labels.instant))) / 1e6

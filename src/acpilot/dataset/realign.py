@@ -23,7 +23,7 @@ def realign(session: Session, lag: Lag, progress: Progress) -> bool:
     """
     if lag.milliseconds is None:
         raise AcpilotError(f"{session.folder} is left as it is: {lag}")
-    needed = not lag.is_met_by(session.correction / 1e6)
+    needed = not lag.is_met_by(session)
     try:
         if needed:
             if not session.lag_file.exists():
