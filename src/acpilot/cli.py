@@ -297,15 +297,15 @@ def lag(
         say(f"{session}: " + ("the correction is taken back" if corrected else "there is no correction to take back"))
         return
     say(f"{session}: {found}")
-    now = opened.correction / 1e6
+    now, agreed = opened.correction / 1e6, found.is_met_by(opened)
     if corrected:
         say(
             f"labels are corrected by {now:+.1f} ms; the old ones are kept (acpilot lag --undo {session} takes it back)"
         )
     elif now:
-        say(f"labels are corrected by {now:+.1f} ms" + ("" if found.is_met_by(opened) else "; --fix corrects them anew"))
+        say(f"labels are corrected by {now:+.1f} ms" + ("" if agreed else "; --fix corrects them anew"))
     elif found.milliseconds is not None:
-        say("the labels agree with the pictures" if found.is_met_by(opened) else f"next      acpilot lag --fix {session}")
+        say("the labels agree with the pictures" if agreed else f"next      acpilot lag --fix {session}")
 
 
 @app.command

@@ -14,6 +14,9 @@ from acpilot.clock import NS, now
 from acpilot.errors import AcpilotError
 from acpilot.window import Area, choose
 
+_ASK_EVERY = NS // 10
+"""Where a window is, the server is asked when it tells of a change, and as often as this: for window managers that move
+the frame and do not say so."""
 _GONE = (error.XError, error.ConnectionClosedError)
 
 
@@ -78,6 +81,10 @@ class X11Window:
         self._connection, self._handle = connection, handle
         self._root = connection.screen().root
         self._damage: int | None = None
+        self._area: Area | None = None
+        self._asked: int | None = None
+        """When the server was asked where the window is; None when that is no longer so."""
+        handle.change_attributes(event_mask=X.StructureNotifyMask | X.PropertyChangeMask)
         self._state = connection.intern_atom("_NET_WM_STATE")
         self._hidden = connection.intern_atom("_NET_WM_STATE_HIDDEN")
         self._active = connection.intern_atom("_NET_ACTIVE_WINDOW")
@@ -92,10 +99,19 @@ class X11Window:
 
     def client_area(self) -> Area | None:
         """Its client area on the screen; None while minimised or gone."""
+        try:
+            self._redraws()
+        except _GONE:
+            return None
+        if self._asked is None or now() - self._asked >= _ASK_EVERY:
+            self._asked, self._area = now(), self._ask_for_area()
+        return self._area
+
+    def _ask_for_area(self) -> Area | None:
         asked: dict[str, Any] = {"display": self._connection.display, "defer": True}
         window = self.identifier
         try:
-            # All is asked before the first answer is waited for: a driving loop asks in each cycle.
+            # All is asked before the first answer is waited for.
             attributes = request.GetWindowAttributes(**asked, window=window)
             state = request.GetProperty(
                 **asked, delete=False, window=window, property=self._state, type=X.AnyPropertyType,
@@ -154,13 +170,13 @@ class X11Window:
             if self._damage is None:
                 self._damage = self._watch_redraws()
             deadline = now() + round(timeout * NS)
-            self._discard_events()
+            self._redraws()
             self._connection.damage_subtract(self._damage)
             self._connection.flush()
             while (remaining := deadline - now()) > 0:
                 if select.select([self._connection], [], [], remaining / NS)[0]:
                     instant = now()
-                    if self._discard_events():
+                    if self._redraws():
                         return instant
         except _GONE:
             pass
@@ -173,12 +189,15 @@ class X11Window:
         self._connection.sync()  # a new watch may begin with an event that is no redraw: it is discarded with the rest
         return watch
 
-    def _discard_events(self) -> int:
-        """Read what has arrived; how many events there were."""
+    def _redraws(self) -> int:
+        """Read what the server has told since; how many redraws were among it."""
         count = 0
         while self._connection.pending_events():
-            self._connection.next_event()
-            count += 1
+            event = self._connection.next_event()
+            if self.tells_redraws and event.type == self._connection.extension_event.DamageNotify:
+                count += 1
+            else:
+                self._asked = None
         return count
 
     def close(self) -> None:

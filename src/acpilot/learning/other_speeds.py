@@ -21,8 +21,8 @@ _GAINING = 0.5
 _FULL = 0.9
 """Throttle from which a driver wanted more than the engine gave."""
 _TOO_FAST = 4 / 3
-"""Of ``speed_recovery``, so far beyond the limit speeds are drawn. There the brake is full; to see much more of that would
-teach to brake wherever the road ahead cannot be told."""
+"""Of ``speed_recovery``, so far beyond the limit speeds are drawn. There the brake is full; to see much more of that
+would teach to brake wherever the road ahead cannot be told."""
 _KMH = 3.6
 
 
