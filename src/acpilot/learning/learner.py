@@ -1,6 +1,6 @@
 """A network that learns: one step for each batch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -137,5 +137,6 @@ class Learner:
 
 def _has_fast_bfloat16(device: torch.device) -> bool:
     """Whether convolutions of bfloat16 are several times as fast there: NVIDIA's cards, and processors with AMX."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # newer than the oldest PyTorch that will do
+    # Newer than the oldest PyTorch that will do.
+    capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     return device.type == "cuda" or bool(capabilities().get("amx_bf16"))
