@@ -111,6 +111,17 @@ def test_it_says_when_the_pictures_cannot_tell(driven: dict[str, Session], tmp_p
     assert "cannot tell" in lag(stranger), "telemetry of another drive"
 
 
+def test_pictures_may_be_older_than_proven_instants_by_what_the_game_takes_to_draw(
+    driven: dict[str, Session], tmp_path: Path
+) -> None:
+    drawn_late = shifted(driven["twisty"], 25, tmp_path / "drawn_late")
+    assert "the labels agree with the pictures" in lag(drawn_late)
+    lag(drawn_late, "--fix")
+    assert not drawn_late.lag_file.exists()
+    later_than_they_can_be = shifted(driven["twisty"], -60, tmp_path / "later")
+    assert f"acpilot lag --fix {later_than_they_can_be.folder}" in lag(later_than_they_can_be)
+
+
 def test_a_lag_beyond_the_range_is_found_only_with_a_larger_one(driven: dict[str, Session], tmp_path: Path) -> None:
     session = shifted(driven["twisty"], 2600, tmp_path / "late")
     assert "cannot tell" in lag(session)

@@ -287,6 +287,14 @@ def test_pictures_of_a_car_that_hardly_moves_are_not_learnt_from(dataset: Datase
     assert "driven at 500 km/h (--slowest) or more" in refusal(dataset, tmp_path / "out", slowest=500)
 
 
+def test_a_lower_pace_than_the_drivers_is_learnt_from_the_same_pictures(dataset: Dataset) -> None:
+    as_driven, slower = (read_examples(dataset, TrainSettings(pace=pace))[0] for pace in (1.0, 0.9))
+    assert slower.speed == pytest.approx(0.9 * as_driven.speed)
+    assert slower.speed_limit == pytest.approx(0.9 * as_driven.speed_limit)
+    assert np.array_equal(slower.labels, as_driven.labels)
+    assert np.array_equal(slower.training, as_driven.training)
+
+
 def test_two_processes_train_one_policy(trained: PolicyFolder, dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "together"
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "acpilot", "train"]

@@ -178,6 +178,8 @@ class TrainSettings:
     """Learn from speeds up to so many km/h off the real one, with the pedals that lead back; 0 for none."""
     speed_recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=200))] = 15.0
     """So many km/h too slow a driver presses the throttle fully, and so many too fast the brake."""
+    pace: Annotated[float, Parameter(validator=Number(gte=0.5, lte=1))] = 1.0
+    """Learn to drive at this share of the speeds that were driven: a policy needs room for its errors."""
     speed_dropout: Part = 0.1
     """Share of the pictures that are learnt without the speed: standing still must not mean staying so."""
     dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.3

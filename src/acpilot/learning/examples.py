@@ -32,7 +32,7 @@ class Examples:
     labels: np.ndarray
     """float32 (n, 3), in the order of the policy's outputs."""
     speed: np.ndarray
-    """float32 (n,), km/h."""
+    """float32 (n,), km/h, at which a policy is to do that: the driver's, or less (``--pace``)."""
     speed_limit: np.ndarray
     """float32 (n,), km/h: up to which the driver would not have braked, the speed or more; NaN where somebody else
     drove than the one whose answers are the labels, so that the speed says nothing of what they would have wanted."""
@@ -86,8 +86,8 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         names=table["image_name"].tolist(),
         pictures=pictures,
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
-        speed=table["speed"].astype(np.float32),
-        speed_limit=limit.astype(np.float32),
+        speed=(settings.pace * table["speed"]).astype(np.float32),
+        speed_limit=(settings.pace * limit).astype(np.float32),
         weight=table["weight"],
         training=training,
         validation=validation,
