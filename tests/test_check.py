@@ -103,6 +103,11 @@ def test_marks_are_set_shown_and_taken_back(session: Session) -> None:
     assert frames() == everything - 20
     assert check(session.folder)["marks"]["figures"]["frames"] == 20
     assert "spin" in mark()
+    mark("--exclude", "500-600")
+    found = check(session.folder)["marks"]
+    assert found["verdict"] == "note"
+    assert found["remedy"].endswith("--remove 500.000-600.000")
+    mark("--remove", "500.000-600.000")
     assert "no marks" in mark("--remove", "1.0-2.950")
     assert frames() == everything
     assert all(path.stat().st_mtime_ns == images[path.name] for path in session.images() if path.name < "frame_000010")

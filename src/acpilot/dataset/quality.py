@@ -13,7 +13,7 @@ from acpilot.dataset.picture_faults import picture_faults
 from acpilot.dataset.spells import find_spells
 from acpilot.errors import AcpilotError
 from acpilot.labels import MAX_GAP, Labels, driven_by_person, session_labels
-from acpilot.marks import Mark, read_marks, write_marks
+from acpilot.marks import Mark, marked, read_marks, write_marks
 from acpilot.original import read_inputs
 from acpilot.progress import Progress
 from acpilot.session import Session
@@ -310,5 +310,10 @@ def _marks(session: Session, labels: Labels) -> Finding:
     marks = read_marks(session)
     excluded = int(labels.excluded.sum())
     by_user = sum(mark.by == "user" for mark in marks)
-    text = f"{len(marks)} marks ({by_user} by hand) leave out {excluded} frames"
-    return Finding("marks", "ok", text, "", {"marks": len(marks), "frames": excluded})
+    text = f"frames left out by marks: {excluded}; marks: {len(marks)}, of them by hand {by_user}"
+    empty = [f"{mark.first:.3f}-{mark.last:.3f}" for mark in marks if not marked([mark], labels.timestamp).any()]
+    figures = {"marks": len(marks), "frames": excluded}
+    if not empty:
+        return Finding("marks", "ok", text, "", figures)
+    remedy = f"acpilot mark {session.folder} --remove {empty[0]}"
+    return Finding("marks", "note", f"{text}; no frame lies in {', '.join(empty)}", remedy, figures)
