@@ -85,8 +85,9 @@ class Preprocessing:
             pixels, colours = np.ascontiguousarray(band), "RGB"
         height, width, channels = pixels.shape
         image = Image.frombuffer("RGBX" if channels == 4 else "RGB", (width, height), pixels)
-        resized = np.array(image.resize(self.size, Image.Resampling.BOX))[..., :3]
-        return np.ascontiguousarray(resized[..., :: 1 if self.colours == colours else -1])
+        resized = image.resize(self.size, Image.Resampling.BOX)
+        ordered = resized.tobytes("raw", "RGB" if self.colours == colours else "BGR")
+        return np.frombuffer(ordered, np.uint8).reshape(self.size[1], self.size[0], 3)
 
     def command(self, outputs: Sequence[float]) -> Command:
         """The network's outputs, in its own order, as a command within its range; what is not a number stays so."""
