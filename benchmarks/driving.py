@@ -21,8 +21,8 @@ from acpilot.demo import practice_game, virtual_display
 from acpilot.evaluation.improve import ImprovedFolder
 
 TRACKS = ("random:26", "random:179", "random:226", "random:509")
-"""Recorded on: of the first 600, those with the most bends to brake for (55), wide and narrow, flat and hilly. Draws are of
-other seeds."""
+"""Recorded on: among those with the most bends to brake for (55 in all) of the first 600, wide and narrow, flat and
+hilly. Draws are of other seeds."""
 STARTS = 4
 """Sessions of each track, each from a standing start."""
 PACE, DISTURBANCE = "0.98", "0.8"
