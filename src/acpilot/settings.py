@@ -175,7 +175,8 @@ class TrainSettings:
     speed: bool = True
     """Let the policy know the speed: from one picture alone it cannot tell when to brake."""
     speed_shift: Annotated[float, Parameter(validator=Number(gte=0, lte=200))] = 60.0
-    """Learn from speeds up to so many km/h off the real one, with the pedals that lead back; 0 for none."""
+    """Learn from speeds up to so many km/h below the real one, and above it (at most as many) until the brake is full,
+    with the pedals that lead back; 0 for none."""
     speed_recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=200))] = 15.0
     """So many km/h too slow a driver presses the throttle fully, and so many too fast the brake."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.5, lte=1))] = 1.0

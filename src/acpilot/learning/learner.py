@@ -136,7 +136,7 @@ class Learner:
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether convolutions of bfloat16 are several times as fast there: NVIDIA's cards, and processors with AMX."""
+    """Whether convolutions of bfloat16 are much faster there: NVIDIA's cards, and processors with AMX."""
     # Newer than the oldest PyTorch that will do.
     capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     return device.type == "cuda" or bool(capabilities().get("amx_bf16"))

@@ -27,7 +27,7 @@ class Preprocessing:
     crop: tuple[float, float, float, float] = (0.0, 0.42, 1.0, 0.3)
     """The band that is looked at: left, top, width, height as shares of the picture.
 
-    The default is the road from a little above the horizon to a few metres before the car: of a higher band, less of
+    The default is the road from a little above the horizon to a few metres before the car: of a taller band, less of
     the network's rows show the road far ahead, by which a driver brakes."""
     size: tuple[int, int] = (200, 66)
     """Width and height of the network's pictures, pixels."""
