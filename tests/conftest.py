@@ -25,7 +25,7 @@ if sys.platform != "linux":
     ]  # fmt: skip
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0, step: float = 0.01) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0, step: float = 0.01) -> None:
     """Wait until a condition holds; fail after a deadline."""
     deadline = time.monotonic() + seconds
     while not condition():

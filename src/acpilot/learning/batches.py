@@ -77,9 +77,12 @@ class Batches:
             known = random.random(len(rows)) >= settings.speed_dropout
             if self.preprocessing.speed:
                 pedals = labels[:, self._pedals]
-                speed, there = at_other_speeds(speed, examples.speed_limit[rows], pedals, settings, random)
-                labels[:, self._pedals] = np.where(known[:, None], there, pedals)
-            pictures, labels[:, self._steering] = change.change(pictures, labels[:, self._steering], speed)
+                speed, wanted = at_other_speeds(speed, examples.speed_limit[rows], pedals, settings, random)
+            pictures, steering = change.change(pictures, labels[:, self._steering], speed)
+            labels[:, self._steering] = steering
+            if self.preprocessing.speed:
+                borne = examples.grip.pedals(wanted, pedals, speed, steering)
+                labels[:, self._pedals] = np.where(known[:, None], borne, pedals)
             speed[~known] = -1
             return _batch(pictures, speed, labels, device)
 
@@ -102,7 +105,7 @@ class Batches:
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:
         """What changes the pictures of an epoch."""
-        return Augmentation(self._settings, self.preprocessing, self._aspect, random)
+        return Augmentation(self._settings, self.preprocessing, self._aspect, self._examples.grip, random)
 
     def pictures(self, rows: np.ndarray) -> np.ndarray:
         """Network inputs of examples: uint8 (n, height, width, channels), a copy."""

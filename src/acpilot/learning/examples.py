@@ -8,6 +8,7 @@ import numpy as np
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
+from acpilot.learning.grip import Grip
 from acpilot.learning.other_speeds import fastest
 from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
@@ -36,6 +37,8 @@ class Examples:
     speed_limit: np.ndarray
     """float32 (n,), km/h: up to which the driver would not have braked, the speed or more; NaN where somebody else
     drove than the one whose answers are the labels, so that the speed says nothing of what they would have wanted."""
+    grip: Grip
+    """What the driver asked of the tyres."""
     weight: np.ndarray
     """float64 (n,)."""
     training: np.ndarray
@@ -80,7 +83,8 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
-    _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")], settings.slowest)
+    steering, throttle = (labels[training, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
+    _refuse_too_little(dataset, steering, settings.slowest)
     limits = np.array([LIMITS[name] for name in preprocessing.outputs])
     return Examples(
         names=table["image_name"].tolist(),
@@ -88,6 +92,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
         speed=(settings.pace * table["speed"]).astype(np.float32),
         speed_limit=(settings.pace * limit).astype(np.float32),
+        grip=Grip.of(table["speed"][training], steering, throttle, settings.turning_radius),
         weight=table["weight"],
         training=training,
         validation=validation,

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from acpilot.learning.grip import KMH, SIDEWAYS
 from acpilot.settings import TrainSettings
 
 PEDALS = ("throttle", "brake")
 """Outputs that depend on the speed."""
 
-_BRAKING, _SIDEWAYS = 7.0, 7.0
+_BRAKING = 7.0
 """m/s² that any car on a dry road can do; where more was driven, that counts."""
 _GAINING = 0.5
 """m/s² from which a driver was on the way to a higher speed."""
@@ -23,7 +24,6 @@ _FULL = 0.9
 _TOO_FAST = 4 / 3
 """Of ``speed_recovery``, so far beyond the limit speeds are drawn. There the brake is full; to see much more of that
 would teach to brake wherever the road ahead cannot be told."""
-_KMH = 3.6
 
 
 def fastest(
@@ -47,16 +47,16 @@ def fastest(
     for run in runs:
         if len(run) < 2:
             continue
-        speed, seconds = speed_kmh[run] / _KMH, time[run]
+        speed, seconds = speed_kmh[run] / KMH, time[run]
         steering, throttle, _ = controls[run].T
         gaining = (np.gradient(speed, seconds) > _GAINING) | (throttle > _FULL)
-        bend = np.sqrt(_SIDEWAYS * turning_radius / np.maximum(np.abs(steering), 1e-6))
+        bend = np.sqrt(SIDEWAYS * turning_radius / np.maximum(np.abs(steering), 1e-6))
         squared = np.where(gaining, np.maximum(speed, bend), speed) ** 2
         squared[-1] = speed[-1] ** 2  # what came next is not known
         braked = 2 * _BRAKING * np.diff(seconds) * (speed[1:] + speed[:-1]) / 2
         for i in range(len(run) - 2, -1, -1):
             squared[i] = min(squared[i], squared[i + 1] + braked[i])
-        limits[run] = np.maximum(speed_kmh[run], np.sqrt(squared) * _KMH)
+        limits[run] = np.maximum(speed_kmh[run], np.sqrt(squared) * KMH)
     return limits
 
 
