@@ -1,6 +1,7 @@
 """What is done to pictures, and what is learnt from them: views from beside the line, labels from later, the cache."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 from test_train import read_rows, write_dataset, write_rows
 
-NOTHING = TrainSettings(mirror=False, shift=0, rotation=0, brightness=False, shadow=False, blur=False, noise=False)
+NOTHING = TrainSettings(
+    mirror=False, shift=0, rotation=0, brightness=False, shadow=False, blur=False, patches=False, noise=False
+)
 ASPECT = 16 / 9
 
 
@@ -88,7 +91,7 @@ def test_the_way_back_to_the_line_takes_no_more_than_the_tyres_bear() -> None:
 def test_pictures_are_mirrored_with_their_steering() -> None:
     pictures = np.zeros((64, 66, 200, 3), np.uint8)
     pictures[:, :, 20] = 255
-    settings = TrainSettings(shift=0, rotation=0, brightness=False, shadow=False, blur=False, noise=False)
+    settings = replace(NOTHING, mirror=True)
     seen, steering = augmentation(settings).change(pictures, np.full(64, -0.4, np.float32), np.zeros(64, np.float32))
     mirrored = column_of(seen, 30) == 179
     assert 10 < mirrored.sum() < 54
@@ -101,7 +104,7 @@ def test_light_changes_some_pictures_and_no_steering(name: str) -> None:
     random = np.random.default_rng(1)
     pictures = random.integers(60, 180, (64, 66, 200, 3), np.uint8)
     steering = random.uniform(-1, 1, 64).astype(np.float32)
-    settings = TrainSettings(**{**vars(NOTHING), name: True})
+    settings = replace(NOTHING, **{name: True})
     seen, after = augmentation(settings).change(pictures.copy(), steering, np.zeros(64, np.float32))
     changed = (seen != pictures).any(axis=(1, 2, 3))
     assert 0 < changed.sum() <= 64
@@ -110,6 +113,17 @@ def test_light_changes_some_pictures_and_no_steering(name: str) -> None:
     assert close.max() < 70, "still the same picture"
     if name == "shadow":
         assert (seen <= pictures).all()
+
+
+def test_parts_of_some_pictures_are_covered_and_the_rest_is_as_it_was() -> None:
+    random = np.random.default_rng(1)
+    pictures = random.integers(60, 180, (64, 66, 200, 3), np.uint8)
+    steering = np.zeros(64, np.float32)
+    seen, _ = augmentation(replace(NOTHING, patches=True)).change(pictures.copy(), steering, steering)
+    covered = (seen != pictures).any(axis=3).mean(axis=(1, 2))
+    assert 15 < (covered > 0).sum() < 49, "about half of them"
+    assert covered.max() < 0.6, "the road can still be seen"
+    assert len({tuple(colour) for colour in seen[(seen != pictures).any(axis=3)]}) > 15, "in any colour"
 
 
 def test_nothing_is_changed_where_nothing_is_asked_for(straight: np.ndarray) -> None:

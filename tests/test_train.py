@@ -33,7 +33,7 @@ from test_convert import one_line
 
 ROWS, WIDTH, HEIGHT = 192, 160, 90
 LEARNING = ("--epochs", "8", "--batch", "8", "--no-mirror", "--shift", "0", "--rotation", "0", "--no-brightness",
-            "--no-shadow", "--no-blur", "--no-noise", "--threads", "1", "--device", "cpu",
+            "--no-shadow", "--no-blur", "--no-patches", "--no-noise", "--threads", "1", "--device", "cpu",
             "--speed-shift", "0")  # fmt: skip
 
 

@@ -228,6 +228,8 @@ class TrainSettings:
     """Learn from pictures with shadows across them too."""
     blur: bool = True
     """Learn from blurred pictures too."""
+    patches: bool = True
+    """Learn from pictures with parts covered too: a policy that has more than one sign of a bend knows more of them."""
     noise: bool = True
     """Learn from noisy pictures too."""
     start_from: Path | None = None

@@ -36,8 +36,8 @@ class Controls:
                 steering = towards(self._last.steering, steering, settings.steering_rate * seconds)
         if settings.assist != "steering":
             # One number for both, so that they are never down together, however slowly they move.
-            wanted = command.throttle if command.throttle > command.brake else -command.brake
-            pedal = max(-1.0, min(1.0, wanted))
+            one = command.with_one_pedal()
+            pedal = max(-1.0, min(1.0, one.throttle - one.brake))
             if settings.pedal_rate is not None:
                 pedal = towards(self._last.throttle - self._last.brake, pedal, settings.pedal_rate * seconds)
             if settings.speed_limit is not None:

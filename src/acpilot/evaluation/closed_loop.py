@@ -190,7 +190,8 @@ def drive(  # noqa: PLR0913
     5 s, it is put back on the expert's line beside that place, at 70 % of the expert's speed there.
 
     Args:
-        driver: decides at its rate; a command holds until the next.
+        driver: decides at its rate; a command holds until the next. Of two pedals the larger counts, as in acpilot
+            drive.
         world: a new one, with an expert.
         observer: is told of everything.
         laps: how many.
@@ -213,7 +214,7 @@ def drive(  # noqa: PLR0913
             when = f"on {world.track.name}, {world.time:.1f} s after the start"
             command = checked(driver.decide(world, see), driver.name, when)
             decisions += 1
-            pending.append((world.steps + delay, Controls(*command)))
+            pending.append((world.steps + delay, Controls(*command.with_one_pedal())))
             observer.decided(world, see, command)
         while pending and pending[0][0] <= world.steps:
             world.controls = pending.popleft()[1]

@@ -18,6 +18,7 @@ _COMING_BACK = 0.5  # of what the tyres bear, at most, to come back to the line
 _BRIGHTNESS = (0.6, 1.4)
 _SHADOW = (0.45, 0.85)  # brightness in it
 _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
+_PATCHED, _PATCHES = 0.5, 3  # share of the pictures, and how many each has at most
 _NOISE = 12  # grey levels, at most
 _NOISE_BANK = 1 << 21
 _TILE = 16  # pixels that are put beside a picture at a time
@@ -96,6 +97,9 @@ class Augmentation:
             pictures[some] = _blurred(pictures[some])
         if settings.brightness or settings.shadow:
             pictures = self._relit(pictures)
+        if settings.patches:
+            for i in np.flatnonzero(random.random(n) < _PATCHED):
+                self._patch(pictures[i])
         if settings.noise:
             for i in np.flatnonzero(random.random(n) < _NOISY):
                 pictures[i] = self._noisy(pictures[i])
@@ -146,6 +150,14 @@ class Augmentation:
                 inside = math.cos(angle) * self._across + math.sin(angle) * self._down > place
                 np.copyto(_pixels(picture), _pixels(_lit(picture, random.uniform(*_SHADOW))), where=inside)
         return pictures
+
+    def _patch(self, picture: np.ndarray) -> None:
+        """Cover parts of a picture, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
+        height, width, channels = picture.shape
+        for _ in range(self._random.integers(1, _PATCHES, endpoint=True)):
+            high, wide = self._random.integers((height // 16, width // 25), (height // 2, width // 3))
+            top, left = self._random.integers(0, (height - high, width - wide))
+            picture[top : top + high, left : left + wide] = self._random.integers(0, 256, channels, np.uint8)
 
     def _noisy(self, picture: np.ndarray) -> np.ndarray:
         start = self._random.integers(0, len(self._noise) - picture.size)

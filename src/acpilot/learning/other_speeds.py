@@ -84,5 +84,7 @@ def at_other_speeds(
     drawn = farthest * (1 - np.sqrt(random.random(len(speed_kmh))))
     other = np.where(np.isnan(limit_kmh), speed_kmh, np.maximum(speed_kmh + drawn, 0))
     slower, faster = np.maximum(speed_kmh - other, 0), np.fmax(other - limit_kmh, 0)
+    # As far too fast as that, the brake is full, though the throttle was full up to the limit.
+    faster *= 1 + pedals[:, 0]
     push = np.clip(pedals[:, 0] - pedals[:, 1] + (slower - faster) / settings.speed_recovery, -1, 1)
     return other.astype(np.float32), np.stack([np.maximum(push, 0), np.maximum(-push, 0)], axis=1).astype(np.float32)

@@ -29,6 +29,12 @@ class Command(NamedTuple):
         """The command nearest to this within its range; what is not a number stays so, for others to refuse."""
         return Command(*(min(max(value, low), high) for value, (low, high) in zip(self, LIMITS.values(), strict=True)))
 
+    def with_one_pedal(self) -> "Command":
+        """The same with the larger of the pedals alone, the brake if neither is: nobody drives with both."""
+        if self.throttle > self.brake:
+            return self._replace(brake=0.0)
+        return self._replace(throttle=0.0)
+
 
 REST = Command(0.0, 0.0, 0.0)
 
