@@ -27,7 +27,7 @@ STARTS = 4
 """Sessions of each track, each from a standing start."""
 PACE, DISTURBANCE = "0.98", "0.8"
 """Of the expert, for what docs/learning.md says; lap times are told beside the expert's own at full pace."""
-LEARNT_PACE = "0.90"
+LEARNT_PACE = "0.95"
 """Of that, what is learnt."""
 DRAWN_FROM = range(1_000, 1_000_000)
 TRACKS_OF_A_DRAW = 4

@@ -14,7 +14,6 @@ from acpilot.learning.augment import Augmentation
 from acpilot.learning.batches import Batches
 from acpilot.learning.examples import read_examples
 from acpilot.learning.frames import network_frames
-from acpilot.learning.grip import Grip
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 from test_train import read_rows, write_dataset, write_rows
@@ -25,11 +24,8 @@ NOTHING = TrainSettings(
 ASPECT = 16 / 9
 
 
-GRIP = Grip(sideways=9.0, throttle=np.ones(1), turning_radius=5.0)
-
-
 def augmentation(settings: TrainSettings) -> Augmentation:
-    return Augmentation(settings, Preprocessing(), ASPECT, GRIP, np.random.default_rng(0))
+    return Augmentation(settings, Preprocessing(), ASPECT, np.random.default_rng(0))
 
 
 def column_of(pictures: np.ndarray, row: int) -> np.ndarray:
@@ -75,17 +71,6 @@ def test_the_steering_leads_back_the_slower_the_more() -> None:
     # 1 m to the right of the line: 4 m + 0.5 s ahead is the place to aim at.
     assert change.correction(np.ones(2), np.zeros(2), np.array([0.0, 72.0])) == pytest.approx([-10 / 16, -10 / 14**2])
     assert change.correction(np.zeros(1), np.array([-0.1]), np.zeros(1)) == pytest.approx([0.25])
-
-
-def test_the_way_back_to_the_line_takes_no_more_than_the_tyres_bear() -> None:
-    change = augmentation(TrainSettings(turning_radius=5))
-    speed, at_144 = np.array([144.0]), 9.0 / 40**2 * 5  # a bend that takes all, at 40 m/s
-    assert change.correction(np.ones(1), np.zeros(1), speed) == pytest.approx([-at_144 / 2]), "half of it"
-    bends = np.tile(np.array([-0.9, 0.0, 0.9, 1.5], np.float32), 50) * np.float32(at_144)
-    _, steering = change.change(np.zeros((200, 66, 200, 3), np.uint8), bends, np.full(200, 144, np.float32))
-    gentle = np.abs(bends) < at_144
-    assert np.abs(steering[gentle]).max() == pytest.approx(at_144), "with the bend all of it"
-    assert np.abs(steering[~gentle]).max() == pytest.approx(1.5 * at_144), "but what was driven can be driven"
 
 
 def test_pictures_are_mirrored_with_their_steering() -> None:

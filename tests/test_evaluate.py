@@ -61,15 +61,16 @@ def nothing(): return None
 class AlwaysLeft:
     name, rate, needs_speed = "always left", 10.0, False
 
-    def __init__(self) -> None:
+    def __init__(self, throttle: float = 0.4, brake: float = 0.0) -> None:
         self.speeds: list[float] = []
+        self._pedals = throttle, brake
 
     def band(self, width: int, height: int) -> tuple[int, int, int, int]:
         return 0, 0, width, height
 
     def drive(self, _: np.ndarray, speed_kmh: float) -> Command:
         self.speeds.append(speed_kmh)
-        return Command(-0.3, 0.4, 0.0)
+        return Command(-0.3, *self._pedals)
 
     def reset(self) -> None:
         pass
@@ -183,6 +184,24 @@ def test_a_delayed_command_takes_effect_exactly_so_much_later() -> None:
     assert seen[1][:4] == [0, 0, 0, 0]
     assert seen[1][3:] == seen[0][: len(seen[1]) - 3]
     assert seen[0][-1] > 10
+
+
+def test_of_two_pedals_the_larger_counts_as_when_the_game_is_driven() -> None:
+    seen = []
+    for pedals in ((0.4, 0.0), (0.4, 0.3), (0.4, 0.5)):
+        policy = AlwaysLeft(*pedals)
+        drive(
+            PolicyDriver(policy),
+            World(make_track("oval"), expert=True),
+            Observer(),
+            laps=1,
+            limit=2.0,
+            look=lambda: DARK,
+        )
+        seen.append(policy.speeds)
+    assert seen[0] == seen[1]
+    assert seen[0][-1] > 5
+    assert seen[2][-1] == pytest.approx(0, abs=0.1)
 
 
 def test_a_policy_that_stands_is_moved_on_until_its_time_is_up(folder: Path) -> None:

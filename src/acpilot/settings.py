@@ -206,9 +206,11 @@ class TrainSettings:
     """Of AdamW at the start; it falls to nothing along half a cosine."""
     pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.6
     """Weight of throttle and of brake in the loss, where steering has 1."""
+    caution: Annotated[float, Parameter(validator=Number(gte=1, lte=10))] = 2.0
+    """Too much throttle and too little brake count so many times as much as too little and too much."""
     mirror: bool = True
     """Learn from mirrored pictures too, with mirrored steering."""
-    shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 1.6
+    shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 2.5
     """Learn from views up to so many metres beside the real one, with the steering that leads back; 0 for none."""
     rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 6.0
     """Learn from views turned by up to so many degrees, with the steering that leads back; 0 for none."""

@@ -9,12 +9,10 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from acpilot.learning.grip import Grip
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
 _REACH = 4.0  # metres that it takes to come back to the line however slow the car
-_COMING_BACK = 0.5  # of what the tyres bear, at most, to come back to the line
 _BRIGHTNESS = (0.6, 1.4)
 _SHADOW = (0.45, 0.85)  # brightness in it
 _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
@@ -31,17 +29,11 @@ class Augmentation:
     d · y / camera height pixels to the left, y being its distance below the horizon; a view turned right by an angle θ
     by moving all rows by θ · focal length. The steering is corrected by what makes that good as a driver does, who
     aims at the line L = 4 m + recovery · speed ahead: a curvature of 2 / L · (d / L + θ) to the left, which takes so
-    much of the turn at full lock, whose radius is known; but never more than half of what the tyres bear in a bend, and
-    with the bend that was driven no more than all of it.
+    much of the turn at full lock, whose radius is known.
     """
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        preprocessing: Preprocessing,
-        aspect: float,
-        grip: Grip,
-        random: np.random.Generator,
+        self, settings: TrainSettings, preprocessing: Preprocessing, aspect: float, random: np.random.Generator
     ) -> None:
         """Prepare.
 
@@ -49,10 +41,9 @@ class Augmentation:
             settings: what is done, and how much.
             preprocessing: of the pictures.
             aspect: width by height of the pictures before preprocessing.
-            grip: of the car.
             random: decides.
         """
-        self._settings, self._grip, self._random = settings, grip, random
+        self._settings, self._random = settings, random
         width, height = preprocessing.size
         _, top, wide, high = preprocessing.crop
         tangent = 2 * math.tan(math.radians(settings.field_of_view) / 2)
@@ -90,8 +81,7 @@ class Augmentation:
             aside = random.uniform(-settings.shift, settings.shift, n)
             angle = np.radians(random.uniform(-settings.rotation, settings.rotation, n))
             pictures = self.moved(pictures, aside, angle)
-            most = np.minimum(np.maximum(self._grip.most_steering(speed_kmh), np.abs(steering)), 1)
-            steering = np.clip(steering + self.correction(aside, angle, speed_kmh), -most, most)
+            steering = np.clip(steering + self.correction(aside, angle, speed_kmh), -1, 1)
         if settings.blur:
             some = random.random(n) < _BLURRED
             pictures[some] = _blurred(pictures[some])
@@ -109,8 +99,7 @@ class Augmentation:
         """Steering to be added when the view is moved right by metres and turned right by radians, (n,) each."""
         reach = _REACH + self._settings.recovery * speed_kmh / 3.6
         curvature = 2 / reach * (aside / reach + angle)
-        most = _COMING_BACK * self._grip.most_steering(speed_kmh)
-        corrected: np.ndarray = np.clip(-curvature * self._settings.turning_radius, -most, most)
+        corrected: np.ndarray = -curvature * self._settings.turning_radius
         return corrected
 
     def moved(self, pictures: np.ndarray, aside: np.ndarray, angle: np.ndarray) -> np.ndarray:

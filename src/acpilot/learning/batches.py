@@ -117,7 +117,7 @@ class Batches:
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:
         """What changes the pictures of an epoch."""
-        return Augmentation(self._settings, self.preprocessing, self._aspect, self._examples.grip, random)
+        return Augmentation(self._settings, self.preprocessing, self._aspect, random)
 
     def pictures(self, rows: np.ndarray) -> np.ndarray:
         """Network inputs of examples: uint8 (n, height, width, channels), a copy."""

@@ -1,4 +1,4 @@
-"""What tyres bear: pedals and steering that are made up for other speeds and other views must not ask more of them.
+"""What tyres bear: pedals that are made up for other speeds must not ask more of them.
 
 Taught that a car which is slow in a bend wants full throttle, a policy spins there: the tyres that turn a car have
 little left to push it. How much they bear is learnt from what the driver asked of them.

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import huber_loss
 
 from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
@@ -20,6 +19,10 @@ from acpilot.settings import TrainSettings
 
 _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
+_SMALL = {"throttle": 0.2, "brake": 0.2}
+"""Deviations up to which errors count by their square; those of steering up to one."""
+_RASH = {"throttle": 1.0, "brake": -1.0}
+"""Sign of the error that makes the car too fast."""
 _WEIGHT_DECAY = 1e-4
 _RARE = 0.01
 """Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
@@ -88,6 +91,9 @@ class Learner:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         weights = [1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs]
         self._weights = torch.tensor(weights, device=device)
+        self._small = torch.tensor([_SMALL.get(name, 1.0) for name in preprocessing.outputs], device=device)
+        self._rash = torch.tensor([_RASH.get(name, 0.0) for name in preprocessing.outputs], device=device)
+        self._caution = settings.caution
         self._device, self._mixed = device, _has_fast_bfloat16(device)
 
     def step(self, batch: Batch, rate: float) -> float:
@@ -130,9 +136,16 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def _loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Huber's loss of standardised outputs: large errors, as at the edge of a pedal's use, count linearly."""
-        wanted = (batch.labels - self.network.mean) / self.network.deviation
-        return (huber_loss(outputs.float(), wanted, reduction="none") * self._weights).mean(dim=0).sum()
+        """Of standardised outputs: small errors count by their square, as Huber has it, larger ones linearly.
+
+        For the pedals hardly any error is small: where full throttle is as likely as the brake, half of either helps
+        nobody. There the rash errors count more.
+        """
+        error = outputs.float() - (batch.labels - self.network.mean) / self.network.deviation
+        size = error.abs()
+        loss = torch.where(size < self._small, size * size / (2 * self._small), size - self._small / 2)
+        loss = loss * torch.where(error * self._rash > 0, self._caution, 1.0)
+        return (loss * self._weights).mean(dim=0).sum()
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

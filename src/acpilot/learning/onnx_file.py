@@ -1,5 +1,6 @@
 """A network → an ONNX file that is all that is needed to drive."""
 
+import copy
 import io
 import json
 import warnings
@@ -33,7 +34,7 @@ def write_onnx(network: PilotNet, preprocessing: Preprocessing, provenance: dict
         # The newer exporter needs one package more and twenty times as long for the same graph.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            network.eval(),
+            _taking_plain_pixels(network.eval()),
             tuple(inputs.values()),
             raw,  # type: ignore[arg-type] # its hint lacks streams
             dynamo=False,
@@ -46,3 +47,16 @@ def write_onnx(network: PilotNet, preprocessing: Preprocessing, provenance: dict
     onnx.helper.set_model_props(model, {PREPROCESSING: preprocessing.to_json(), PROVENANCE: json.dumps(provenance)})
     onnx.checker.check_model(model)
     write_atomically(path, model.SerializeToString())
+
+
+@torch.no_grad()
+def _taking_plain_pixels(network: PilotNet) -> PilotNet:
+    """The same network with scale and offset of the pixels in its first layer: each picture is gone over once less."""
+    plain = copy.deepcopy(network)
+    first = plain.convolutions[0]
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.bias is not None
+    first.bias += plain.offset * first.weight.sum(dim=(1, 2, 3))
+    first.weight *= plain.scale
+    plain.scale, plain.offset = 1.0, 0.0
+    return plain

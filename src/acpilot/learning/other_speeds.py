@@ -21,6 +21,9 @@ _GAINING = 0.5
 """m/s² from which a driver was on the way to a higher speed."""
 _FULL = 0.9
 """Throttle from which a driver wanted more than the engine gave."""
+_SLOW, _CRAWLING = 0.05, 20.0
+"""Share of the pictures that are shown with hardly any speed, and up to how many km/h: wherever it stands, a car is to
+drive off."""
 _TOO_FAST = 4 / 3
 """Of ``speed_recovery``, so far beyond the limit speeds are drawn. There the brake is full; to see much more of that
 would teach to brake wherever the road ahead cannot be told."""
@@ -67,7 +70,7 @@ def at_other_speeds(
     settings: TrainSettings,
     random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw other speeds, lower ones and higher ones as often, small changes more often than large ones.
+    """Draw other speeds, lower ones and higher ones as often, small changes more often than large ones; some near 0.
 
     Args:
         speed_kmh: float32 (n,), that were driven.
@@ -82,7 +85,9 @@ def at_other_speeds(
     highest = np.minimum(settings.speed_shift, limit_kmh - speed_kmh + _TOO_FAST * settings.speed_recovery)
     farthest = np.where(random.random(len(speed_kmh)) < 0.5, highest, -settings.speed_shift)
     drawn = farthest * (1 - np.sqrt(random.random(len(speed_kmh))))
-    other = np.where(np.isnan(limit_kmh), speed_kmh, np.maximum(speed_kmh + drawn, 0))
+    crawling = np.minimum(speed_kmh, random.uniform(0, _CRAWLING, len(speed_kmh)))
+    drawn = np.where(random.random(len(speed_kmh)) < _SLOW, crawling, np.maximum(speed_kmh + drawn, 0))
+    other = np.where(np.isnan(limit_kmh) | (settings.speed_shift == 0), speed_kmh, drawn)
     slower, faster = np.maximum(speed_kmh - other, 0), np.fmax(other - limit_kmh, 0)
     # As far too fast as that, the brake is full, though the throttle was full up to the limit.
     faster *= 1 + pedals[:, 0]
