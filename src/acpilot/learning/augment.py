@@ -16,7 +16,7 @@ _REACH = 4.0  # metres that it takes to come back to the line however slow the c
 _BRIGHTNESS = (0.6, 1.4)
 _SHADOW = (0.45, 0.85)  # brightness in it
 _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
-_PATCHED, _PATCHES = 0.5, 3  # share of the pictures, and how many each has at most
+_PATCHED, _PATCHES, _COVERED = 0.5, 3, 2 / 3  # share of the pictures, patches of each at most, share of these
 _NOISE = 12  # grey levels, at most
 _NOISE_BANK = 1 << 21
 _TILE = 16  # pixels that are put beside a picture at a time
@@ -88,8 +88,7 @@ class Augmentation:
         if settings.brightness or settings.shadow:
             pictures = self._relit(pictures)
         if settings.patches:
-            for i in np.flatnonzero(random.random(n) < _PATCHED):
-                self._patch(pictures[i])
+            pictures = self._patched(pictures)
         if settings.noise:
             for i in np.flatnonzero(random.random(n) < _NOISY):
                 pictures[i] = self._noisy(pictures[i])
@@ -140,13 +139,17 @@ class Augmentation:
                 np.copyto(_pixels(picture), _pixels(_lit(picture, random.uniform(*_SHADOW))), where=inside)
         return pictures
 
-    def _patch(self, picture: np.ndarray) -> None:
-        """Cover parts of a picture, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
-        height, width, channels = picture.shape
-        for _ in range(self._random.integers(1, _PATCHES, endpoint=True)):
-            high, wide = self._random.integers((height // 16, width // 25), (height // 2, width // 3))
-            top, left = self._random.integers(0, (height - high, width - wide))
-            picture[top : top + high, left : left + wide] = self._random.integers(0, 256, channels, np.uint8)
+    def _patched(self, pictures: np.ndarray) -> np.ndarray:
+        """Parts of some of them covered, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
+        (n, height, width, channels), random = pictures.shape, self._random
+        some = np.repeat(np.flatnonzero(random.random(n) < _PATCHED), _PATCHES)
+        some = some[random.random(len(some)) < _COVERED]
+        size = random.integers((height // 16, width // 25), (height // 2, width // 3), (len(some), 2))
+        place = (random.random((len(some), 2)) * ((height, width) - size)).astype(np.int64)
+        colours = random.integers(0, 256, (len(some), channels), np.uint8)
+        for i, (top, left), (bottom, right), colour in zip(some, place, place + size, colours, strict=True):
+            pictures[i, top:bottom, left:right] = colour
+        return pictures
 
     def _noisy(self, picture: np.ndarray) -> np.ndarray:
         start = self._random.integers(0, len(self._noise) - picture.size)

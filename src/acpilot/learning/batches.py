@@ -17,8 +17,6 @@ from acpilot.settings import TrainSettings
 
 _AT_ONCE = 256
 """Pictures that are looked at together when nothing is learnt."""
-_PARTS = 2
-"""Of a batch that is made by as many threads; the same on any machine, so that chance falls the same way."""
 
 
 class Batch(NamedTuple):
@@ -68,28 +66,25 @@ class Batches:
         if settings.balance:
             weight = examples.weight[examples.training]
             order = random.choice(examples.training, len(order), p=weight / weight.sum())
-        # The same order for all of a team, but not the same changes; nor for the parts of a batch, one in each thread.
-        randoms = [np.random.default_rng([settings.seed, epoch, team.rank, part]) for part in range(_PARTS)]
-        changes = [self.augmentation(random) for random in randoms]
+        if team.size > 1:  # the same order for all, but not the same changes
+            random = np.random.default_rng([settings.seed, epoch, team.rank])
+        change = self.augmentation(random)
 
         def make(first: int) -> Batch:
             rows = order[first : first + settings.batch]
             rows = rows[team.rank % len(rows) :: team.size]  # never none: each takes part in every step
-            parts = threads.map(self._changed, np.array_split(rows, min(_PARTS, len(rows))), changes, randoms)
-            pictures, speed, labels = map(np.concatenate, zip(*parts, strict=True))
-            return _batch(pictures, speed, labels, device)
+            return _batch(*self._changed(rows, change, random), device)
 
-        with ThreadPoolExecutor(_PARTS, "pictures") as threads:
-            if device.type == "cpu":  # learning takes all cores: what is made beside it makes each wait for the others
-                yield from map(make, range(0, len(order), settings.batch))
-                return
-            # One thread makes the next batch while this one is learnt from; only one: chance is to fall the same way.
-            with ThreadPoolExecutor(1, "batches") as pool:
-                coming = pool.submit(make, 0)
-                for first in range(settings.batch, len(order), settings.batch):
-                    ready, coming = coming, pool.submit(make, first)
-                    yield ready.result()
-                yield coming.result()
+        if device.type == "cpu":  # learning takes all cores: a thread beside it makes each of them wait for the others
+            yield from map(make, range(0, len(order), settings.batch))
+            return
+        # One thread makes the next batch while this one is learnt from; only one, so that chance falls the same way.
+        with ThreadPoolExecutor(1, "batches") as pool:
+            coming = pool.submit(make, 0)
+            for first in range(settings.batch, len(order), settings.batch):
+                ready, coming = coming, pool.submit(make, first)
+                yield ready.result()
+            yield coming.result()
 
     def _changed(
         self, rows: np.ndarray, change: Augmentation, random: np.random.Generator
