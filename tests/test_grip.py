@@ -32,26 +32,22 @@ def test_a_driver_who_never_hurried_says_little_of_the_tyres() -> None:
     assert set(known.throttle) == {0.2}
 
 
-def test_a_car_that_is_slow_in_a_bend_gets_the_throttle_that_the_bend_leaves() -> None:
+def test_a_bend_leaves_less_of_the_pedals() -> None:
     speed, driven = np.full(4, 72.0), np.repeat(pedals(0.1), 4, axis=0)  # all is taken by a radius of 400 / 9 m
     steering = 5 * 9 / 400 * np.array([0, 0.6, -0.8, 1.0])
-    wanted = np.repeat(pedals(1.0), 4, axis=0)
-    assert GRIP.pedals(wanted, driven, speed, steering)[:, 0] == pytest.approx([1.0, 0.8, 0.6, 0.1])
-    slow = GRIP.pedals(wanted, driven, np.full(4, 25.0), np.zeros(4))
+    most = GRIP.most_pedals(driven, speed, steering)
+    assert most[:, 0] == pytest.approx([1.0, 0.8, 0.6, 0.1])
+    assert most[:, 1] == pytest.approx([1.0, 0.83, 0.66, 0.15])
+    slow = GRIP.most_pedals(driven, np.full(4, 25.0), np.zeros(4))
     assert slow[:, 0] == pytest.approx(0.75), "no more than the driver gave at such a speed on a straight"
-    braked = GRIP.pedals(np.repeat(pedals(-1.0), 4, axis=0), driven, speed, steering)
-    assert braked[:, 1] == pytest.approx([1.0, 0.83, 0.66, 0.15])
 
 
-@given(PUSH, PUSH, st.floats(0, 400, width=32), st.floats(-1, 1, width=32))
-def test_pedals_are_only_ever_taken_back_and_never_beyond_what_was_driven(
-    wanted: float, driven: float, speed: float, steering: float
-) -> None:
+@given(PUSH, st.floats(0, 400, width=32), st.floats(-1, 1, width=32))
+def test_what_was_driven_is_never_too_much(driven: float, speed: float, steering: float) -> None:
     speeds, wheel = np.array([speed], np.float32), np.array([steering], np.float32)
-    borne = GRIP.pedals(pedals(wanted), pedals(driven), speeds, wheel)
-    assert borne.dtype == np.float32
-    assert (borne <= pedals(wanted)).all()
+    most = GRIP.most_pedals(pedals(driven), speeds, wheel)
+    assert most.dtype == np.float32
     straight = np.interp(speed, [5, 15, 25, 35], GRIP.throttle)
-    least = np.minimum(pedals(wanted), np.minimum(pedals(driven), [[straight, 1]]))
-    assert (borne >= least - 1e-6).all()
-    assert (GRIP.pedals(pedals(wanted), pedals(driven), speeds, wheel * 1.2) <= borne + 1e-6).all(), "the sharper"
+    assert (most >= np.minimum(pedals(driven), [[straight, 1]]) - 1e-6).all()
+    assert (most <= [[straight + 1e-6, 1]]).all()
+    assert (GRIP.most_pedals(pedals(driven), speeds, wheel * 1.2) <= most + 1e-6).all(), "the sharper"

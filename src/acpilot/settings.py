@@ -175,10 +175,10 @@ class TrainSettings:
     speed: bool = True
     """Let the policy know the speed: from one picture alone it cannot tell when to brake."""
     speed_shift: Annotated[float, Parameter(validator=Number(gte=0, lte=200))] = 60.0
-    """Learn from speeds up to so many km/h below the real one, and above it (at most as many) until the brake is full,
-    with the pedals that lead back; 0 for none."""
-    speed_recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=200))] = 15.0
-    """So many km/h too slow a driver presses the throttle fully, and so many too fast the brake."""
+    """Learn from speeds up to so many km/h below and above the real one, so that a policy does not tell the place from
+    the speed; 0 for none."""
+    speed_recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=200))] = 10.0
+    """So many km/h below the speed that it wants, a policy presses the throttle fully; so many above it, the brake."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.5, lte=1))] = 1.0
     """Learn to drive at this share of the speeds that were driven: a policy needs room for its errors."""
     speed_dropout: Part = 0.1
@@ -207,7 +207,7 @@ class TrainSettings:
     pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.6
     """Weight of throttle and of brake in the loss, where steering has 1."""
     caution: Annotated[float, Parameter(validator=Number(gte=1, lte=10))] = 2.0
-    """Too much throttle and too little brake count so many times as much as too little and too much."""
+    """To want too high a speed counts so many times as much as to want too low a one."""
     mirror: bool = True
     """Learn from mirrored pictures too, with mirrored steering."""
     shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 2.5

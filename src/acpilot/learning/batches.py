@@ -10,8 +10,8 @@ from torch import Tensor
 
 from acpilot.learning.augment import Augmentation
 from acpilot.learning.examples import Examples
-from acpilot.learning.other_speeds import PEDALS, at_other_speeds
 from acpilot.learning.team import Team
+from acpilot.learning.wanted_speed import PEDALS, other_speeds
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
@@ -27,7 +27,11 @@ class Batch(NamedTuple):
     speed: Tensor
     """float32 (n, 1), km/h, negative where it is not to be known."""
     labels: Tensor
-    """float32 (n, 3)."""
+    """float32 (n, 3); of the pedals, where the speed is known, the most that the tyres bear."""
+    wanted: Tensor
+    """float32 (n, 2), km/h: between which the speed lies at which neither pedal is pressed."""
+    driven: Tensor
+    """float32 (n, 3), what the driver did where the picture was taken."""
 
 
 class Batches:
@@ -73,7 +77,7 @@ class Batches:
         def make(first: int) -> Batch:
             rows = order[first : first + settings.batch]
             rows = rows[team.rank % len(rows) :: team.size]  # never none: each takes part in every step
-            return _batch(*self._changed(rows, change, random), device)
+            return self._batch(rows, *self._changed(rows, change, random), device)
 
         if device.type == "cpu":  # learning takes all cores: a thread beside it makes each of them wait for the others
             yield from map(make, range(0, len(order), settings.batch))
@@ -91,24 +95,33 @@ class Batches:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Examples of these numbers, changed at random: pictures, speeds (−1 where not to be known) and labels."""
         settings, examples = self._settings, self._examples
-        pictures, labels, speed = self.pictures(rows), examples.labels[rows], examples.speed[rows]
+        speed = examples.speed[rows]
+        if self.preprocessing.speed:
+            speed = other_speeds(speed, settings.speed_shift, random)
+        steering = examples.labels[rows, self._steering]
+        pictures, steering = change.change(self.pictures(rows), steering, speed)
         known = random.random(len(rows)) >= settings.speed_dropout
-        if self.preprocessing.speed:
-            pedals = labels[:, self._pedals]
-            speed, wanted = at_other_speeds(speed, examples.speed_limit[rows], pedals, settings, random)
-        pictures, steering = change.change(pictures, labels[:, self._steering], speed)
-        labels[:, self._steering] = steering
-        if self.preprocessing.speed:
-            borne = examples.grip.pedals(wanted, pedals, speed, steering)
-            labels[:, self._pedals] = np.where(known[:, None], borne, pedals)
+        labels = self._labels(rows, speed, steering, known)
         speed[~known] = -1
         return pictures, speed, labels
+
+    def _labels(self, rows: np.ndarray, speed: np.ndarray, steering: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """Of examples of these numbers at a speed, known or not, with a steering, float32 (n, 3)."""
+        labels: np.ndarray = self._examples.labels[rows]
+        labels[:, self._steering] = steering
+        if self.preprocessing.speed:
+            pedals = labels[:, self._pedals]
+            borne = self._examples.grip.most_pedals(pedals, speed, steering)
+            labels[:, self._pedals] = np.where(known[:, None], borne, pedals)
+        return labels
 
     def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
         """Examples of these numbers as they are, in their order."""
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
-            yield _batch(self.pictures(some), self._examples.speed[some], self._examples.labels[some], device)
+            speed, steering = self._examples.speed[some], self._examples.labels[some, self._steering]
+            labels = self._labels(some, speed, steering, np.ones(len(some), bool))
+            yield self._batch(some, self.pictures(some), speed, labels, device)
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:
         """What changes the pictures of an epoch."""
@@ -120,7 +133,8 @@ class Batches:
         n, _, height, width, _ = shown.shape
         return np.ascontiguousarray(shown.transpose(0, 2, 3, 1, 4)).reshape(n, height, width, -1)
 
-
-def _batch(pictures: np.ndarray, speed: np.ndarray, labels: np.ndarray, device: torch.device) -> Batch:
-    arrays = (pictures, speed[:, None], labels)
-    return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
+    def _batch(
+        self, rows: np.ndarray, pictures: np.ndarray, speed: np.ndarray, labels: np.ndarray, device: torch.device
+    ) -> Batch:
+        arrays = (pictures, speed[:, None], labels, self._examples.wanted[rows], self._examples.labels[rows])
+        return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))

@@ -9,7 +9,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
 from acpilot.learning.grip import Grip
-from acpilot.learning.other_speeds import fastest
+from acpilot.learning.wanted_speed import PEDALS, fastest, wanted_speeds
 from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
@@ -34,9 +34,8 @@ class Examples:
     """float32 (n, 3), in the order of the policy's outputs."""
     speed: np.ndarray
     """float32 (n,), km/h, at which a policy is to do that: the driver's, or less (``--pace``)."""
-    speed_limit: np.ndarray
-    """float32 (n,), km/h: up to which the driver would not have braked, the speed or more; NaN where somebody else
-    drove than the one whose answers are the labels, so that the speed says nothing of what they would have wanted."""
+    wanted: np.ndarray
+    """float32 (n, 2), km/h: between which the speed lies at which the driver would have pressed neither pedal."""
     grip: Grip
     """What the driver asked of the tyres."""
     weight: np.ndarray
@@ -77,22 +76,26 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         wanted = time + settings.label_shift
         known[run] = (wanted >= time[0]) & (wanted <= time[-1])
         labels[run] = np.stack([np.interp(wanted, time, column) for column in labels[run].T], axis=1)
-    limit = fastest(runs, table["timestamp"], table["speed"], labels, settings.turning_radius)
-    limit[["labels" in sessions[name] for name in table["session"]]] = np.nan
     known &= table["speed"] >= settings.slowest
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
     steering, throttle = (labels[training, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     _refuse_too_little(dataset, steering, settings.slowest)
+    grip = Grip.of(table["speed"][training], steering, throttle, settings.turning_radius)
+    limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
+    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted.
+    limit[["labels" in sessions[name] for name in table["session"]]] = np.nan
+    pedals = labels[:, [preprocessing.outputs.index(name) for name in PEDALS]]
+    speed = settings.pace * table["speed"]
     limits = np.array([LIMITS[name] for name in preprocessing.outputs])
     return Examples(
         names=table["image_name"].tolist(),
         pictures=pictures,
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
-        speed=(settings.pace * table["speed"]).astype(np.float32),
-        speed_limit=(settings.pace * limit).astype(np.float32),
-        grip=Grip.of(table["speed"][training], steering, throttle, settings.turning_radius),
+        speed=speed.astype(np.float32),
+        wanted=wanted_speeds(speed, settings.pace * limit, pedals, settings.speed_recovery).astype(np.float32),
+        grip=grip,
         weight=table["weight"],
         training=training,
         validation=validation,

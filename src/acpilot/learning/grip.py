@@ -63,13 +63,12 @@ class Grip:
         most: np.ndarray = self.sideways * self.turning_radius / np.maximum(speed_kmh / KMH, 0.1) ** 2
         return most
 
-    def pedals(self, wanted: np.ndarray, driven: np.ndarray, speed_kmh: np.ndarray, steering: np.ndarray) -> np.ndarray:
-        """Pedals that leave the tyres what they need in the bend; those that were driven are never too much.
+    def most_pedals(self, driven: np.ndarray, speed_kmh: np.ndarray, steering: np.ndarray) -> np.ndarray:
+        """The most throttle and brake that leave the tyres what they need in the bend; never less than was driven.
 
         What a tyre gives in all directions together is a circle: a share u across leaves √(1 − u²) along the road.
 
         Args:
-            wanted: throttle and brake, float32 (n, 2).
             driven: throttle and brake that the driver gave there, float32 (n, 2).
             speed_kmh: (n,).
             steering: (n,), −1 full left … +1 full right.
@@ -82,5 +81,4 @@ class Grip:
         straight = np.interp(speed_kmh, _BIN * (np.arange(len(self.throttle)) + 0.5), self.throttle)
         throttle = np.maximum(spare * straight, np.minimum(driven[:, 0], straight))
         brake = np.maximum(_ALWAYS + (1 - _ALWAYS) * spare, driven[:, 1])
-        borne: np.ndarray = np.minimum(wanted, np.stack([throttle, brake], axis=1)).astype(np.float32)
-        return borne
+        return np.stack([throttle, brake], axis=1).astype(np.float32)

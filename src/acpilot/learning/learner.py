@@ -7,22 +7,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
 from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
-from acpilot.learning.other_speeds import PEDALS, at_other_speeds
 from acpilot.learning.team import Team
+from acpilot.learning.wanted_speed import PEDALS, other_speeds
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
 _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
-_SMALL = {"throttle": 0.2, "brake": 0.2}
-"""Deviations up to which errors count by their square; those of steering up to one."""
-_RASH = {"throttle": 1.0, "brake": -1.0}
-"""Sign of the error that makes the car too fast."""
+_SMALL_SPEED = 15.0
+"""km/h up to which errors of the speed that is wanted count by their square."""
 _WEIGHT_DECAY = 1e-4
 _RARE = 0.01
 """Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
@@ -75,15 +74,15 @@ class Learner:
         learnt = examples.training
         labels, speed = examples.labels[learnt], examples.speed[learnt]
         if preprocessing.speed:
-            pedals = [preprocessing.outputs.index(name) for name in PEDALS]
-            speed, labels[:, pedals] = at_other_speeds(
-                speed, examples.speed_limit[learnt], labels[:, pedals], settings, np.random.default_rng(settings.seed)
-            )
+            speed = other_speeds(speed, settings.speed_shift, np.random.default_rng(settings.seed))
+            steering, *pedals = (preprocessing.outputs.index(name) for name in ("steering", *PEDALS))
+            labels[:, pedals] = examples.grip.most_pedals(labels[:, pedals], speed, labels[:, steering])
         self.network = PilotNet(preprocessing, settings.dropout)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
         if settings.start_from:  # it keeps its units, but may drive as slowly and as fast as these examples
             self.network.load_state_dict(read_weights(settings.start_from, preprocessing))
+        self.network.recovery.fill_(settings.speed_recovery)
         self.network.slowest.fill_(float(np.quantile(speed, _RARE)))
         self.network.fastest.fill_(float(np.quantile(speed, 1 - _RARE)))
         self.network.to(device)
@@ -91,8 +90,6 @@ class Learner:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         weights = [1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs]
         self._weights = torch.tensor(weights, device=device)
-        self._small = torch.tensor([_SMALL.get(name, 1.0) for name in preprocessing.outputs], device=device)
-        self._rash = torch.tensor([_RASH.get(name, 0.0) for name in preprocessing.outputs], device=device)
         self._caution = settings.caution
         self._device, self._mixed = device, _has_fast_bfloat16(device)
 
@@ -101,8 +98,9 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
-            outputs = self.network.standardized(batch.image, batch.speed)
-        loss = self._loss(outputs, batch)
+            seen = self.network.see(batch.image)
+            outputs, wanted = self.network.standardized(seen, batch.speed), self.network.wanted_speed(seen)
+        loss = self._loss(outputs, wanted, batch)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._team.average_gradients(self.network)
@@ -115,9 +113,11 @@ class Learner:
         self.network.eval()
         count, loss, errors = 0, 0.0, torch.zeros(len(self.network.outputs), device=self._device)
         for batch in batches:
-            outputs = self.network.standardized(batch.image, batch.speed)
-            loss += float(self._loss(outputs, batch)) * len(batch.image)
-            errors += (self.network.limited(outputs) - batch.labels).abs().sum(dim=0)
+            seen = self.network.see(batch.image)
+            outputs, wanted = self.network.standardized(seen, batch.speed), self.network.wanted_speed(seen)
+            loss += float(self._loss(outputs, wanted, batch)) * len(batch.image)
+            decided = self.network.decide(seen, batch.speed if self.network.speed else None)
+            errors += (decided - batch.driven).abs().sum(dim=0)
             count += len(batch.image)
         self.network.train()
         return loss / count, dict(zip(self.network.outputs, (errors / count).tolist(), strict=True))
@@ -135,17 +135,15 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Of standardised outputs: small errors count by their square, as Huber has it, larger ones linearly.
-
-        For the pedals hardly any error is small: where full throttle is as likely as the brake, half of either helps
-        nobody. There the rash errors count more.
-        """
-        error = outputs.float() - (batch.labels - self.network.mean) / self.network.deviation
-        size = error.abs()
-        loss = torch.where(size < self._small, size * size / (2 * self._small), size - self._small / 2)
-        loss = loss * torch.where(error * self._rash > 0, self._caution, 1.0)
-        return (loss * self._weights).mean(dim=0).sum()
+    def _loss(self, outputs: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
+        """Of standardised outputs, and of the speed that is wanted, km/h; too high a speed counts more."""
+        labels = (batch.labels - self.network.mean) / self.network.deviation
+        loss = (functional.smooth_l1_loss(outputs.float(), labels, reduction="none") * self._weights).mean(dim=0).sum()
+        if not self.network.speed:
+            return loss
+        error = (wanted - torch.clamp(wanted, batch.wanted[:, :1], batch.wanted[:, 1:])) / _SMALL_SPEED
+        size = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
+        return loss + torch.where(error > 0, self._caution * size, size).mean()
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

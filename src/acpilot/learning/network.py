@@ -7,6 +7,7 @@ from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
 
 _SPEED_SCALE = 40.0  # km/h
+_USUAL_SPEED = 80.0  # km/h, that is wanted before anything is learnt
 
 
 class PilotNet(nn.Module):
@@ -16,12 +17,17 @@ class PilotNet(nn.Module):
     since of ten rectifiers some are soon dead, and with them an output. What the paper does not have: the speed, if it
     is an input, joins the features before the second dense layer, and there are three outputs. The network works with
     outputs of mean 0 and deviation 1; ``forward`` gives them in their own units.
+
+    With the speed, the pedals follow from the difference to a speed that is wanted, which the features tell without
+    knowing it; the outputs are then the most that is pressed. A network that has to find that difference by itself
+    presses either pedal a little wherever it cannot tell the speed to the last km/h.
     """
 
     mean: Tensor
     deviation: Tensor
     low: Tensor
     high: Tensor
+    recovery: Tensor
     slowest: Tensor
     fastest: Tensor
 
@@ -51,19 +57,22 @@ class PilotNet(nn.Module):
         self.hide, self.hide_half = nn.Dropout(dropout), nn.Dropout(dropout / 2)
         self.features = nn.Linear(features.numel(), 100)
         self.head = nn.Sequential(
-            nn.ELU(), nn.Linear(100 + 2 * self.speed, 50),
+            nn.Linear(100 + 2 * self.speed, 50),
             nn.ELU(), nn.Linear(50, 10),
             nn.ELU(), nn.Linear(10, len(preprocessing.outputs)),
         )  # fmt: skip
+        self.wanted = nn.Linear(100, 1)
         for value in self.parameters():
             # PyTorch's own first weights are so small that nine layers let hardly anything through.
             if value.dim() > 1:
                 nn.init.kaiming_uniform_(value, nonlinearity="relu")
             else:
                 nn.init.zeros_(value)
+        nn.init.constant_(self.wanted.bias, _USUAL_SPEED / _SPEED_SCALE)
         limits = torch.tensor([LIMITS[name] for name in preprocessing.outputs])
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())
+        self.register_buffer("recovery", torch.ones(1))
         self.register_buffer("slowest", torch.zeros(1))
         self.register_buffer("fastest", torch.full((1,), torch.inf))
         self.register_buffer("mean", torch.zeros(len(limits)))
@@ -76,17 +85,41 @@ class PilotNet(nn.Module):
             image: uint8 (n, height, width, channels).
             speed: float32 (n, 1), km/h, negative where it is not known.
         """
-        return self.limited(self.standardized(image, speed))
+        return self.decide(self.see(image), speed)
 
-    def limited(self, standardized: Tensor) -> Tensor:
-        """Outputs in their own units and ranges, float32 (n, 3)."""
-        return torch.minimum(torch.maximum(standardized * self.deviation + self.mean, self.low), self.high)
+    def decide(self, seen: Tensor, speed: Tensor | None = None) -> Tensor:
+        """Outputs in their own units and ranges for what is seen, float32 (n, 3)."""
+        outputs = self.standardized(seen, speed) * self.deviation + self.mean
+        outputs = torch.minimum(torch.maximum(outputs, self.low), self.high)
+        return outputs if speed is None else self._driven(outputs, self.wanted_speed(seen), speed)
 
-    def standardized(self, image: Tensor, speed: Tensor | None = None) -> Tensor:
-        """Outputs less their mean, by their deviation, without limits: what the loss is taken of."""
+    def _driven(self, most: Tensor, wanted: Tensor, speed: Tensor) -> Tensor:
+        """Outputs with no more of the pedals than leads to the speed that is wanted, float32 (n, 3)."""
+        push = (wanted - speed) / self.recovery
+        asked = {"throttle": push.clamp(min=0), "brake": (-push).clamp(min=0)}
+        columns = []
+        for i, name in enumerate(self.outputs):
+            column = most[:, i : i + 1]
+            columns.append(
+                torch.where(speed >= 0, torch.minimum(column, asked[name]), column) if name in asked else column
+            )
+        return torch.cat(columns, 1)
+
+    def wanted_speed(self, seen: Tensor) -> Tensor:
+        """The speed at which neither pedal would be pressed, km/h, float32 (n, 1), for what is seen."""
+        wanted: Tensor = _SPEED_SCALE * self.wanted(seen).float()
+        return wanted
+
+    def see(self, image: Tensor) -> Tensor:
+        """What is seen in pictures, float32 (n, 100)."""
         # Pixels in memory stay as they are: channels last is what the convolutions are quickest with.
         pixels = image.permute(0, 3, 1, 2).float() * self.scale + self.offset
-        hidden = self.hide_half(self.features(self.hide(self.convolutions(pixels).flatten(1))))
+        seen: Tensor = nn.functional.elu(self.hide_half(self.features(self.hide(self.convolutions(pixels).flatten(1)))))
+        return seen
+
+    def standardized(self, seen: Tensor, speed: Tensor | None = None) -> Tensor:
+        """Outputs less their mean, by their deviation, without limits: what the loss is taken of; float32 (n, 3)."""
+        hidden = seen
         if self.speed:
             assert speed is not None
             known = (speed >= 0).float()

@@ -61,6 +61,7 @@ def _values(network: PilotNet, preprocessing: Preprocessing) -> dict[str, np.nda
         # The graph's input is the picture by 255.
         "input/scale": np.float32(255 * preprocessing.scale),
         "input/offset": np.float32(preprocessing.offset),
+        "speed/recovery": state["recovery"][0],
         "speed/slowest": state["slowest"][0],
         "speed/fastest": state["fastest"][0],
     }
@@ -69,13 +70,14 @@ def _values(network: PilotNet, preprocessing: Preprocessing) -> dict[str, np.nda
         layer = f"convolutions.{2 * (number - 1)}"
         values[f"conv{number}/weights"] = state[f"{layer}.weight"].transpose(2, 3, 1, 0)
         values[f"conv{number}/biases"] = state[f"{layer}.bias"]
-    for number, layer in enumerate(("features", "head.1", "head.3", "head.5"), 1):
+    for number, layer in enumerate(("features", "head.0", "head.2", "head.4"), 1):
         values[f"dense{number}/weights"] = state[f"{layer}.weight"].T
         values[f"dense{number}/biases"] = state[f"{layer}.bias"]
     # PyTorch's features are ordered by channel, row and column, TensorFlow's by row, column and channel.
     channels, rows, columns = network.shape_of_features
     features = values["dense1/weights"].reshape(channels, rows, columns, -1)
     values["dense1/weights"] = features.transpose(1, 2, 0, 3).reshape(channels * rows * columns, -1)
+    values |= {"wanted/weights": state["wanted.weight"].T, "wanted/biases": state["wanted.bias"]}
     if not network.speed:  # the graph always has the two: they count for nothing
         values["dense2/weights"] = np.pad(values["dense2/weights"], ((0, 2), (0, 0)))
     values["dense4/weights"], values["dense4/biases"] = (

@@ -40,12 +40,17 @@ def create_model(x: Tensor, keep_prob: Tensor, speed: Tensor | None = None) -> t
         if number > 1:
             hidden = tf.nn.dropout(tf.nn.elu(hidden), rate=1 - keep_prob)
         if number == 2:
+            weights, biases = _layer("wanted", (int(hidden.shape[1]), 1))
+            wanted = _SPEED_SCALE * (tf.matmul(hidden, weights) + biases)
             hidden = tf.concat([hidden, _known(speed)], 1)
         weights, biases = _layer(f"dense{number}", (int(hidden.shape[1]), features))
         hidden = tf.matmul(hidden, weights) + biases
     outputs = hidden * _constant("output/deviation", (3,), 1.0) + _constant("output/mean", (3,), 0.0)
     low, high = _constant("output/low", (3,), [-1.0, 0.0, 0.0]), _constant("output/high", (3,), 1.0)
     steering, throttle, brake = tf.split(tf.minimum(tf.maximum(outputs, low), high), 3, 1)
+    push = tf.where(speed >= 0, (wanted - speed) / _constant("speed/recovery", (), 1.0), 0 * speed)
+    throttle = tf.where(speed >= 0, tf.minimum(throttle, tf.maximum(push, 0)), throttle)
+    brake = tf.where(speed >= 0, tf.minimum(brake, tf.maximum(-push, 0)), brake)
     return tf.identity(steering, "steering"), tf.identity(throttle, "throttle"), tf.identity(brake, "brake")
 
 
