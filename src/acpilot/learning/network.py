@@ -91,7 +91,7 @@ class PilotNet(nn.Module):
         """Outputs in their own units and ranges for what is seen, float32 (n, 3)."""
         outputs = self.standardized(seen, speed) * self.deviation + self.mean
         outputs = torch.minimum(torch.maximum(outputs, self.low), self.high)
-        return outputs if speed is None else self._driven(outputs, self.wanted_speed(seen), speed)
+        return outputs if speed is None or not self.speed else self._driven(outputs, self.wanted_speed(seen), speed)
 
     def _driven(self, most: Tensor, wanted: Tensor, speed: Tensor) -> Tensor:
         """Outputs with no more of the pedals than leads to the speed that is wanted, float32 (n, 3)."""

@@ -61,7 +61,7 @@ def _values(network: PilotNet, preprocessing: Preprocessing) -> dict[str, np.nda
         # The graph's input is the picture by 255.
         "input/scale": np.float32(255 * preprocessing.scale),
         "input/offset": np.float32(preprocessing.offset),
-        "speed/recovery": state["recovery"][0],
+        "speed/recovery": state["recovery"][0] if network.speed else np.float32(0),
         "speed/slowest": state["slowest"][0],
         "speed/fastest": state["fastest"][0],
     }

@@ -48,9 +48,11 @@ def create_model(x: Tensor, keep_prob: Tensor, speed: Tensor | None = None) -> t
     outputs = hidden * _constant("output/deviation", (3,), 1.0) + _constant("output/mean", (3,), 0.0)
     low, high = _constant("output/low", (3,), [-1.0, 0.0, 0.0]), _constant("output/high", (3,), 1.0)
     steering, throttle, brake = tf.split(tf.minimum(tf.maximum(outputs, low), high), 3, 1)
-    push = tf.where(speed >= 0, (wanted - speed) / _constant("speed/recovery", (), 1.0), 0 * speed)
-    throttle = tf.where(speed >= 0, tf.minimum(throttle, tf.maximum(push, 0)), throttle)
-    brake = tf.where(speed >= 0, tf.minimum(brake, tf.maximum(-push, 0)), brake)
+    recovery = _constant("speed/recovery", (), 0.0)  # 0 for a network that takes no speed
+    follows = tf.logical_and(speed >= 0, recovery > 0)
+    push = (wanted - speed) / tf.maximum(recovery, 1e-3)
+    throttle = tf.where(follows, tf.minimum(throttle, tf.maximum(push, 0)), throttle)
+    brake = tf.where(follows, tf.minimum(brake, tf.maximum(-push, 0)), brake)
     return tf.identity(steering, "steering"), tf.identity(throttle, "throttle"), tf.identity(brake, "brake")
 
 
