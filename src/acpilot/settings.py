@@ -205,7 +205,7 @@ class TrainSettings:
     learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.001
     """Of AdamW at the start; it falls to nothing along half a cosine."""
     pedals_weight: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0.6
-    """Weight of throttle and of brake in the loss, where steering has 1."""
+    """Weight of throttle and of brake in the loss, where steering has 1; the speed that is wanted has half of it."""
     caution: Annotated[float, Parameter(validator=Number(gte=1, lte=10))] = 2.0
     """To want too high a speed counts so many times as much as to want too low a one."""
     mirror: bool = True

@@ -22,6 +22,8 @@ _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
 _SMALL_SPEED = 15.0
 """km/h up to which errors of the speed that is wanted count by their square."""
+_SPEED_WEIGHT = 0.5
+"""Of that speed in the loss, where a pedal has 1: with as much as both, a short training left the steering behind."""
 _WEIGHT_DECAY = 1e-4
 _RARE = 0.01
 """Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
@@ -80,6 +82,7 @@ class Learner:
         self.network = PilotNet(preprocessing, settings.dropout)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+        self.network.begin_with(float(examples.wanted[learnt, 0].clip(0).mean()))
         if settings.start_from:  # it keeps its units, but may drive as slowly and as fast as these examples
             self.network.load_state_dict(read_weights(settings.start_from, preprocessing))
         self.network.recovery.fill_(settings.speed_recovery)
@@ -90,7 +93,7 @@ class Learner:
         self._optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=_WEIGHT_DECAY)
         weights = [1.0 if name == "steering" else settings.pedals_weight for name in preprocessing.outputs]
         self._weights = torch.tensor(weights, device=device)
-        self._caution = settings.caution
+        self._caution, self._speed_weight = settings.caution, _SPEED_WEIGHT * settings.pedals_weight
         self._device, self._mixed = device, _has_fast_bfloat16(device)
 
     def step(self, batch: Batch, rate: float) -> float:
@@ -142,7 +145,7 @@ class Learner:
             return loss
         error = (wanted - torch.clamp(wanted, batch.wanted[:, :1], batch.wanted[:, 1:])) / _SMALL_SPEED
         size = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
-        return loss + torch.where(error > 0, self._caution * size, size).mean()
+        return loss + self._speed_weight * torch.where(error > 0, self._caution * size, size).mean()
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

@@ -7,7 +7,6 @@ from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
 
 _SPEED_SCALE = 40.0  # km/h
-_USUAL_SPEED = 80.0  # km/h, that is wanted before anything is learnt
 
 
 class PilotNet(nn.Module):
@@ -68,7 +67,6 @@ class PilotNet(nn.Module):
                 nn.init.kaiming_uniform_(value, nonlinearity="relu")
             else:
                 nn.init.zeros_(value)
-        nn.init.constant_(self.wanted.bias, _USUAL_SPEED / _SPEED_SCALE)
         limits = torch.tensor([LIMITS[name] for name in preprocessing.outputs])
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())
@@ -104,6 +102,11 @@ class PilotNet(nn.Module):
                 torch.where(speed >= 0, torch.minimum(column, asked[name]), column) if name in asked else column
             )
         return torch.cat(columns, 1)
+
+    def begin_with(self, wanted: float) -> None:
+        """Want that speed, km/h, of every picture, before anything is learnt."""
+        nn.init.zeros_(self.wanted.weight)
+        nn.init.constant_(self.wanted.bias, wanted / _SPEED_SCALE)
 
     def wanted_speed(self, seen: Tensor) -> Tensor:
         """The speed at which neither pedal would be pressed, km/h, float32 (n, 1), for what is seen."""
