@@ -34,7 +34,7 @@ _CPU = torch.device("cpu")
 _WARM_UP = 5  # batches
 
 
-class Pictures(TorchDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
+class Pictures(TorchDataset[tuple[np.ndarray, ...]]):
     """Decodes a picture each time that it is asked for."""
 
     def __init__(self, dataset: Dataset, examples: Examples, preprocessing: Preprocessing) -> None:
@@ -43,10 +43,12 @@ class Pictures(TorchDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     def __len__(self) -> int:
         return len(self.examples.training)
 
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         row = self.examples.training[number]
         picture = open_picture(self.dataset.image(self.examples.names[row]))
-        return look_at(self.preprocessing, picture), self.examples.speed[row : row + 1], self.examples.labels[row]
+        examples, labels = self.examples, self.examples.labels[row]
+        seen = look_at(self.preprocessing, picture)
+        return seen, examples.speed[row : row + 1], labels, examples.wanted[row], labels
 
 
 def make_dataset(folder: Path, seconds: float) -> Dataset:
@@ -96,7 +98,7 @@ def main() -> None:
             size, aspect = first.size, first.width / first.height
         batches = Batches(examples, frames, preprocessing, settings, aspect)
         batch = next(batches.training(0, _CPU))
-        fixed = Batch(torch.randint(0, 256, batch.image.shape, dtype=torch.uint8), batch.speed, batch.labels)
+        fixed = batch._replace(image=torch.randint(0, 256, batch.image.shape, dtype=torch.uint8))
         loader = DataLoader(
             Pictures(dataset, examples, preprocessing), settings.batch, shuffle=True, num_workers=2, drop_last=True
         )

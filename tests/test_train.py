@@ -106,7 +106,8 @@ def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder
         for speed in (80.0, -1.0, 0.0):  # known, not known, slower than any that was learnt from
             command = policy.drive(picture[top : top + height, left : left + width], speed)
             assert command.steering == pytest.approx(wanted, abs=0.25)
-            assert (command.throttle > 0.5) == (abs(wanted) < 0.4)
+            if speed:  # a car that stands drives off with what the tyres bear
+                assert (command.throttle > 0.5) == (abs(wanted) < 0.4), (wanted, speed)
             assert command.brake == pytest.approx(0, abs=0.05)
 
 

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     speed: Tensor
     """float32 (n, 1), km/h, negative where it is not to be known."""
     labels: Tensor
-    """float32 (n, 3); of the pedals, where the speed is known, the most that the tyres bear."""
+    """float32 (n, 3); of the pedals, where the speed is an input, the most that the tyres bear."""
     wanted: Tensor
     """float32 (n, 2), km/h: between which the speed lies at which neither pedal is pressed."""
     driven: Tensor
@@ -101,18 +101,16 @@ class Batches:
         steering = examples.labels[rows, self._steering]
         pictures, steering = change.change(self.pictures(rows), steering, speed)
         known = random.random(len(rows)) >= settings.speed_dropout
-        labels = self._labels(rows, speed, steering, known)
+        labels = self._labels(rows, speed, steering)
         speed[~known] = -1
         return pictures, speed, labels
 
-    def _labels(self, rows: np.ndarray, speed: np.ndarray, steering: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Of examples of these numbers at a speed, known or not, with a steering, float32 (n, 3)."""
+    def _labels(self, rows: np.ndarray, speed: np.ndarray, steering: np.ndarray) -> np.ndarray:
+        """Of examples of these numbers at a speed, with a steering, float32 (n, 3)."""
         labels: np.ndarray = self._examples.labels[rows]
         labels[:, self._steering] = steering
         if self.preprocessing.speed:
-            pedals = labels[:, self._pedals]
-            borne = self._examples.grip.most_pedals(pedals, speed, steering)
-            labels[:, self._pedals] = np.where(known[:, None], borne, pedals)
+            labels[:, self._pedals] = self._examples.grip.most_pedals(labels[:, self._pedals], speed, steering)
         return labels
 
     def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
@@ -120,7 +118,7 @@ class Batches:
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
             speed, steering = self._examples.speed[some], self._examples.labels[some, self._steering]
-            labels = self._labels(some, speed, steering, np.ones(len(some), bool))
+            labels = self._labels(some, speed, steering)
             yield self._batch(some, self.pictures(some), speed, labels, device)
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:

@@ -22,6 +22,8 @@ _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""
 _SMALL_SPEED = 15.0
 """km/h up to which errors of the speed that is wanted count by their square."""
+_SMALL_PEDAL = 0.2
+"""Of a pedal, up to which errors of what was usual count by their square."""
 _SPEED_WEIGHT = 0.5
 """Of that speed in the loss, where a pedal has 1: with as much as both, a short training left the steering behind."""
 _WEIGHT_DECAY = 1e-4
@@ -73,12 +75,13 @@ class Learner:
             AcpilotError: the weights to start from cannot be had.
         """
         self._team = team or Team.alone()
+        self._pedals = [preprocessing.outputs.index(name) for name in PEDALS]
         learnt = examples.training
         labels, speed = examples.labels[learnt], examples.speed[learnt]
         if preprocessing.speed:
             speed = other_speeds(speed, settings.speed_shift, np.random.default_rng(settings.seed))
-            steering, *pedals = (preprocessing.outputs.index(name) for name in ("steering", *PEDALS))
-            labels[:, pedals] = examples.grip.most_pedals(labels[:, pedals], speed, labels[:, steering])
+            steering = labels[:, preprocessing.outputs.index("steering")]
+            labels[:, self._pedals] = examples.grip.most_pedals(labels[:, self._pedals], speed, steering)
         self.network = PilotNet(preprocessing, settings.dropout)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
@@ -102,8 +105,8 @@ class Learner:
             group["lr"] = rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
             seen = self.network.see(batch.image)
-            outputs, wanted = self.network.standardized(seen, batch.speed), self.network.wanted_speed(seen)
-        loss = self._loss(outputs, wanted, batch)
+            outputs, place = self.network.standardized(seen, batch.speed), self.network.of_the_place(seen)
+        loss = self._loss(outputs, place, batch)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._team.average_gradients(self.network)
@@ -117,8 +120,8 @@ class Learner:
         count, loss, errors = 0, 0.0, torch.zeros(len(self.network.outputs), device=self._device)
         for batch in batches:
             seen = self.network.see(batch.image)
-            outputs, wanted = self.network.standardized(seen, batch.speed), self.network.wanted_speed(seen)
-            loss += float(self._loss(outputs, wanted, batch)) * len(batch.image)
+            outputs, place = self.network.standardized(seen, batch.speed), self.network.of_the_place(seen)
+            loss += float(self._loss(outputs, place, batch)) * len(batch.image)
             errors += (self.network.decide(seen, batch.speed) - batch.driven).abs().sum(dim=0)
             count += len(batch.image)
         self.network.train()
@@ -137,15 +140,19 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _loss(self, outputs: Tensor, wanted: Tensor, batch: Batch) -> Tensor:
-        """Of standardised outputs, and of the speed that is wanted, km/h; too high a speed counts more."""
+    def _loss(self, outputs: Tensor, place: Tensor, batch: Batch) -> Tensor:
+        """Of standardised outputs, and of what belongs to the place; too high a wanted speed counts more."""
         labels = (batch.labels - self.network.mean) / self.network.deviation
         loss = (functional.smooth_l1_loss(outputs.float(), labels, reduction="none") * self._weights).mean(dim=0).sum()
         if not self.network.speed:
             return loss
+        wanted, pedals = place[:, :1], place[:, 1:]
         error = (wanted - torch.clamp(wanted, batch.wanted[:, :1], batch.wanted[:, 1:])) / _SMALL_SPEED
         size = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
-        return loss + self._speed_weight * torch.where(error > 0, self._caution * size, size).mean()
+        loss = loss + self._speed_weight * torch.where(error > 0, self._caution * size, size).mean()
+        return loss + self._speed_weight * functional.smooth_l1_loss(
+            pedals, batch.driven[:, self._pedals], beta=_SMALL_PEDAL
+        )
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:

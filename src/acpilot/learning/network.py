@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from acpilot.learning.wanted_speed import PEDALS
 from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
 
@@ -19,7 +20,8 @@ class PilotNet(nn.Module):
 
     With the speed, the pedals follow from the difference to a speed that is wanted, which the features tell without
     knowing it; the outputs are then the most that is pressed. A network that has to find that difference by itself
-    presses either pedal a little wherever it cannot tell the speed to the last km/h.
+    presses either pedal a little wherever it cannot tell the speed to the last km/h. Where the speed is not known, the
+    features tell the pedals that were usual there.
     """
 
     mean: Tensor
@@ -27,6 +29,7 @@ class PilotNet(nn.Module):
     low: Tensor
     high: Tensor
     recovery: Tensor
+    place_scale: Tensor
     slowest: Tensor
     fastest: Tensor
 
@@ -60,7 +63,7 @@ class PilotNet(nn.Module):
             nn.ELU(), nn.Linear(50, 10),
             nn.ELU(), nn.Linear(10, len(preprocessing.outputs)),
         )  # fmt: skip
-        self.wanted = nn.Linear(100, 1)
+        self.place = nn.Linear(100, 3)
         for value in self.parameters():
             # PyTorch's own first weights are so small that nine layers let hardly anything through.
             if value.dim() > 1:
@@ -71,6 +74,7 @@ class PilotNet(nn.Module):
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())
         self.register_buffer("recovery", torch.ones(1))
+        self.register_buffer("place_scale", torch.tensor([_SPEED_SCALE, 1.0, 1.0]), persistent=False)
         self.register_buffer("slowest", torch.zeros(1))
         self.register_buffer("fastest", torch.full((1,), torch.inf))
         self.register_buffer("mean", torch.zeros(len(limits)))
@@ -88,30 +92,30 @@ class PilotNet(nn.Module):
     def decide(self, seen: Tensor, speed: Tensor | None = None) -> Tensor:
         """Outputs in their own units and ranges for what is seen, float32 (n, 3)."""
         outputs = self.standardized(seen, speed) * self.deviation + self.mean
-        outputs = torch.minimum(torch.maximum(outputs, self.low), self.high)
-        return outputs if speed is None or not self.speed else self._driven(outputs, self.wanted_speed(seen), speed)
-
-    def _driven(self, most: Tensor, wanted: Tensor, speed: Tensor) -> Tensor:
-        """Outputs with no more of the pedals than leads to the speed that is wanted, float32 (n, 3)."""
-        push = (wanted - speed) / self.recovery
-        asked = {"throttle": push.clamp(min=0), "brake": (-push).clamp(min=0)}
-        columns = []
-        for i, name in enumerate(self.outputs):
-            column = most[:, i : i + 1]
-            columns.append(
-                torch.where(speed >= 0, torch.minimum(column, asked[name]), column) if name in asked else column
-            )
-        return torch.cat(columns, 1)
+        if self.speed:
+            assert speed is not None
+            wanted, *pedals = self.of_the_place(seen).split([1, 1, 1], 1)  # type: ignore[no-untyped-call]
+            push = (wanted - speed) / self.recovery
+            columns = [outputs[:, i : i + 1] for i in range(len(self.outputs))]
+            for name, asked, usual in zip(PEDALS, (push, -push), pedals, strict=True):
+                column = self.outputs.index(name)
+                most = torch.minimum(columns[column], asked.clamp(min=0))
+                columns[column] = torch.where(speed >= 0, most, usual)
+            outputs = torch.cat(columns, 1)
+        return torch.minimum(torch.maximum(outputs, self.low), self.high)
 
     def begin_with(self, wanted: float) -> None:
-        """Want that speed, km/h, of every picture, before anything is learnt."""
-        nn.init.zeros_(self.wanted.weight)
-        nn.init.constant_(self.wanted.bias, wanted / _SPEED_SCALE)
+        """Want that speed, km/h, of every picture, and neither pedal without it, before anything is learnt."""
+        nn.init.zeros_(self.place.weight)
+        self.place.bias.data.copy_(torch.tensor([wanted / _SPEED_SCALE, 0.0, 0.0]))
 
-    def wanted_speed(self, seen: Tensor) -> Tensor:
-        """The speed at which neither pedal would be pressed, km/h, float32 (n, 1), for what is seen."""
-        wanted: Tensor = _SPEED_SCALE * self.wanted(seen).float()
-        return wanted
+    def of_the_place(self, seen: Tensor) -> Tensor:
+        """What does not depend on the speed, for what is seen, float32 (n, 3).
+
+        The speed at which neither pedal would be pressed, km/h, and the throttle and brake that were usual there.
+        """
+        place: Tensor = self.place(seen).float() * self.place_scale
+        return place
 
     def see(self, image: Tensor) -> Tensor:
         """What is seen in pictures, float32 (n, 100)."""

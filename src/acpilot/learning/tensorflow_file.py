@@ -77,7 +77,7 @@ def _values(network: PilotNet, preprocessing: Preprocessing) -> dict[str, np.nda
     channels, rows, columns = network.shape_of_features
     features = values["dense1/weights"].reshape(channels, rows, columns, -1)
     values["dense1/weights"] = features.transpose(1, 2, 0, 3).reshape(channels * rows * columns, -1)
-    values |= {"wanted/weights": state["wanted.weight"].T, "wanted/biases": state["wanted.bias"]}
+    values |= {"place/weights": state["place.weight"].T, "place/biases": state["place.bias"]}
     if not network.speed:  # the graph always has the two: they count for nothing
         values["dense2/weights"] = np.pad(values["dense2/weights"], ((0, 2), (0, 0)))
     values["dense4/weights"], values["dense4/biases"] = (

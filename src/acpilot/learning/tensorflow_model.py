@@ -40,19 +40,21 @@ def create_model(x: Tensor, keep_prob: Tensor, speed: Tensor | None = None) -> t
         if number > 1:
             hidden = tf.nn.dropout(tf.nn.elu(hidden), rate=1 - keep_prob)
         if number == 2:
-            weights, biases = _layer("wanted", (int(hidden.shape[1]), 1))
-            wanted = _SPEED_SCALE * (tf.matmul(hidden, weights) + biases)
+            weights, biases = _layer("place", (int(hidden.shape[1]), 3))
+            wanted, *usual = tf.split(tf.matmul(hidden, weights) + biases, 3, 1)
             hidden = tf.concat([hidden, _known(speed)], 1)
         weights, biases = _layer(f"dense{number}", (int(hidden.shape[1]), features))
         hidden = tf.matmul(hidden, weights) + biases
     outputs = hidden * _constant("output/deviation", (3,), 1.0) + _constant("output/mean", (3,), 0.0)
-    low, high = _constant("output/low", (3,), [-1.0, 0.0, 0.0]), _constant("output/high", (3,), 1.0)
-    steering, throttle, brake = tf.split(tf.minimum(tf.maximum(outputs, low), high), 3, 1)
+    steering, *pedals = tf.split(outputs, 3, 1)
     recovery = _constant("speed/recovery", (), 0.0)  # 0 for a network that takes no speed
-    follows = tf.logical_and(speed >= 0, recovery > 0)
-    push = (wanted - speed) / tf.maximum(recovery, 1e-3)
-    throttle = tf.where(follows, tf.minimum(throttle, tf.maximum(push, 0)), throttle)
-    brake = tf.where(follows, tf.minimum(brake, tf.maximum(-push, 0)), brake)
+    push = (_SPEED_SCALE * wanted - speed) / tf.maximum(recovery, 1e-3)
+    for i, asked in enumerate((push, -push)):
+        most = tf.minimum(pedals[i], tf.maximum(asked, 0))
+        pedals[i] = tf.where(recovery > 0, tf.where(speed >= 0, most, usual[i]), pedals[i])
+    low, high = _constant("output/low", (3,), [-1.0, 0.0, 0.0]), _constant("output/high", (3,), 1.0)
+    outputs = tf.concat([steering, *pedals], 1)
+    steering, throttle, brake = tf.split(tf.minimum(tf.maximum(outputs, low), high), 3, 1)
     return tf.identity(steering, "steering"), tf.identity(throttle, "throttle"), tf.identity(brake, "brake")
 
 
