@@ -103,12 +103,15 @@ def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder
     for wanted in (-0.8, -0.3, 0.3, 0.8):
         picture = np.repeat(np.repeat(road(wanted), 4, axis=0), 4, axis=1)  # of another size than those learnt from
         left, top, width, height = policy.band(picture.shape[1], picture.shape[0])
+        throttles = []
         for speed in (80.0, -1.0, 0.0):  # known, not known, slower than any that was learnt from
             command = policy.drive(picture[top : top + height, left : left + width], speed)
+            throttles.append(command.throttle)
             assert command.steering == pytest.approx(wanted, abs=0.25)
             if speed:  # a car that stands drives off with what the tyres bear
                 assert (command.throttle > 0.5) == (abs(wanted) < 0.4), (wanted, speed)
             assert command.brake == pytest.approx(0, abs=0.05)
+        assert throttles[2] >= throttles[0] - 0.05, "the slower, the more"
 
 
 def test_it_learns_what_to_do_at_speeds_that_were_not_driven(made: Path, tmp_path: Path) -> None:
@@ -292,6 +295,11 @@ def test_a_lower_pace_than_the_drivers_is_learnt_from_the_same_pictures(dataset:
     as_driven, slower = (read_examples(dataset, TrainSettings(pace=pace))[0] for pace in (1.0, 0.9))
     assert slower.speed == pytest.approx(0.9 * as_driven.speed)
     assert (slower.wanted[:, 0] < as_driven.wanted[:, 0]).all()
+    told = np.isfinite(slower.wanted[:, 1]) & np.isfinite(as_driven.wanted[:, 1])
+    assert told.any()
+    throttle = as_driven.labels[told, 1]
+    limits = [each.wanted[told, 0] - 10 * throttle / (1 + throttle) for each in (slower, as_driven)]
+    assert limits[0] == pytest.approx(0.9 * limits[1])
     assert np.array_equal(slower.labels, as_driven.labels)
     assert np.array_equal(slower.training, as_driven.training)
 

@@ -1,4 +1,4 @@
-"""Pictures shown with other speeds than the one driven: which pedals go with them."""
+"""Which speed a driver wanted, as far as the drive tells."""
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ from torch import Tensor
 from acpilot.learning.augment import Augmentation
 from acpilot.learning.examples import Examples
 from acpilot.learning.team import Team
-from acpilot.learning.wanted_speed import PEDALS, other_speeds
+from acpilot.learning.wanted_speed import other_speeds
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.settings import TrainSettings
 
@@ -59,7 +59,7 @@ class Batches:
         self._team = team or Team.alone()
         self._examples, self._frames, self.preprocessing = examples, frames, preprocessing
         self._settings, self._aspect = settings, aspect
-        self._steering, *self._pedals = map(preprocessing.outputs.index, ("steering", *PEDALS))
+        self._steering = preprocessing.outputs.index("steering")
         self.per_epoch = -(-len(examples.training) // settings.batch)
 
     def training(self, epoch: int, device: torch.device) -> Iterator[Batch]:
@@ -101,24 +101,16 @@ class Batches:
         steering = examples.labels[rows, self._steering]
         pictures, steering = change.change(self.pictures(rows), steering, speed)
         known = random.random(len(rows)) >= settings.speed_dropout
-        labels = self._labels(rows, speed, steering)
+        labels = examples.labels_at(rows, speed, steering, self.preprocessing)
         speed[~known] = -1
         return pictures, speed, labels
-
-    def _labels(self, rows: np.ndarray, speed: np.ndarray, steering: np.ndarray) -> np.ndarray:
-        """Of examples of these numbers at a speed, with a steering, float32 (n, 3)."""
-        labels: np.ndarray = self._examples.labels[rows]
-        labels[:, self._steering] = steering
-        if self.preprocessing.speed:
-            labels[:, self._pedals] = self._examples.grip.most_pedals(labels[:, self._pedals], speed, steering)
-        return labels
 
     def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
         """Examples of these numbers as they are, in their order."""
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
             speed, steering = self._examples.speed[some], self._examples.labels[some, self._steering]
-            labels = self._labels(some, speed, steering)
+            labels = self._examples.labels_at(some, speed, steering, self.preprocessing)
             yield self._batch(some, self.pictures(some), speed, labels, device)
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:

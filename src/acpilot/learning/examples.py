@@ -45,6 +45,27 @@ class Examples:
     validation: np.ndarray
     """Numbers of the examples held out, in the order of time, int64; may be none."""
 
+    def labels_at(
+        self, rows: np.ndarray, speed: np.ndarray, steering: np.ndarray, preprocessing: Preprocessing
+    ) -> np.ndarray:
+        """What is learnt of examples, shown at a speed and with a steering.
+
+        Args:
+            rows: their numbers, int64 (n,).
+            speed: km/h, float32 (n,).
+            steering: float32 (n,).
+            preprocessing: says whether the speed is an input, and the order of the outputs.
+
+        Returns:
+            float32 (n, 3); of the pedals, where the speed is an input, the most that the tyres bear.
+        """
+        labels: np.ndarray = self.labels[rows]
+        labels[:, preprocessing.outputs.index("steering")] = steering
+        if preprocessing.speed:
+            pedals = [preprocessing.outputs.index(name) for name in PEDALS]
+            labels[:, pedals] = self.grip.most_pedals(labels[:, pedals], speed, steering)
+        return labels
+
 
 def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, Preprocessing]:
     """Read the examples of a dataset, and how a policy that is trained on it sees the world.

@@ -77,11 +77,11 @@ class Learner:
         self._team = team or Team.alone()
         self._pedals = [preprocessing.outputs.index(name) for name in PEDALS]
         learnt = examples.training
-        labels, speed = examples.labels[learnt], examples.speed[learnt]
+        speed = examples.speed[learnt]
         if preprocessing.speed:
             speed = other_speeds(speed, settings.speed_shift, np.random.default_rng(settings.seed))
-            steering = labels[:, preprocessing.outputs.index("steering")]
-            labels[:, self._pedals] = examples.grip.most_pedals(labels[:, self._pedals], speed, steering)
+        steering = examples.labels[learnt, preprocessing.outputs.index("steering")]
+        labels = examples.labels_at(learnt, speed, steering, preprocessing)
         self.network = PilotNet(preprocessing, settings.dropout)
         self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
         self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
@@ -140,13 +140,13 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _loss(self, outputs: Tensor, place: Tensor, batch: Batch) -> Tensor:
+    def _loss(self, outputs: Tensor, place: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Of standardised outputs, and of what belongs to the place; too high a wanted speed counts more."""
         labels = (batch.labels - self.network.mean) / self.network.deviation
         loss = (functional.smooth_l1_loss(outputs.float(), labels, reduction="none") * self._weights).mean(dim=0).sum()
         if not self.network.speed:
             return loss
-        wanted, pedals = place[:, :1], place[:, 1:]
+        wanted, pedals = place
         error = (wanted - torch.clamp(wanted, batch.wanted[:, :1], batch.wanted[:, 1:])) / _SMALL_SPEED
         size = functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
         loss = loss + self._speed_weight * torch.where(error > 0, self._caution * size, size).mean()

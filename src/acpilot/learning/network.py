@@ -29,7 +29,6 @@ class PilotNet(nn.Module):
     low: Tensor
     high: Tensor
     recovery: Tensor
-    place_scale: Tensor
     slowest: Tensor
     fastest: Tensor
 
@@ -74,7 +73,6 @@ class PilotNet(nn.Module):
         self.register_buffer("low", limits[:, 0].clone())
         self.register_buffer("high", limits[:, 1].clone())
         self.register_buffer("recovery", torch.ones(1))
-        self.register_buffer("place_scale", torch.tensor([_SPEED_SCALE, 1.0, 1.0]), persistent=False)
         self.register_buffer("slowest", torch.zeros(1))
         self.register_buffer("fastest", torch.full((1,), torch.inf))
         self.register_buffer("mean", torch.zeros(len(limits)))
@@ -94,13 +92,13 @@ class PilotNet(nn.Module):
         outputs = self.standardized(seen, speed) * self.deviation + self.mean
         if self.speed:
             assert speed is not None
-            wanted, *pedals = self.of_the_place(seen).split([1, 1, 1], 1)  # type: ignore[no-untyped-call]
+            wanted, usual = self.of_the_place(seen)
             push = (wanted - speed) / self.recovery
             columns = [outputs[:, i : i + 1] for i in range(len(self.outputs))]
-            for name, asked, usual in zip(PEDALS, (push, -push), pedals, strict=True):
-                column = self.outputs.index(name)
+            for i, asked in enumerate((push, -push)):
+                column = self.outputs.index(PEDALS[i])
                 most = torch.minimum(columns[column], asked.clamp(min=0))
-                columns[column] = torch.where(speed >= 0, most, usual)
+                columns[column] = torch.where(speed >= 0, most, usual[:, i : i + 1])
             outputs = torch.cat(columns, 1)
         return torch.minimum(torch.maximum(outputs, self.low), self.high)
 
@@ -109,13 +107,15 @@ class PilotNet(nn.Module):
         nn.init.zeros_(self.place.weight)
         self.place.bias.data.copy_(torch.tensor([wanted / _SPEED_SCALE, 0.0, 0.0]))
 
-    def of_the_place(self, seen: Tensor) -> Tensor:
-        """What does not depend on the speed, for what is seen, float32 (n, 3).
+    def of_the_place(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What does not depend on the speed, for what is seen.
 
-        The speed at which neither pedal would be pressed, km/h, and the throttle and brake that were usual there.
+        Returns:
+            The speed at which neither pedal would be pressed, km/h, float32 (n, 1), and the throttle and brake that
+            were usual there, float32 (n, 2).
         """
-        place: Tensor = self.place(seen).float() * self.place_scale
-        return place
+        place = self.place(seen).float()
+        return _SPEED_SCALE * place[:, :1], place[:, 1:]
 
     def see(self, image: Tensor) -> Tensor:
         """What is seen in pictures, float32 (n, 100)."""
@@ -126,12 +126,11 @@ class PilotNet(nn.Module):
 
     def standardized(self, seen: Tensor, speed: Tensor | None = None) -> Tensor:
         """Outputs less their mean, by their deviation, without limits: what the loss is taken of; float32 (n, 3)."""
-        hidden = seen
         if self.speed:
             assert speed is not None
             known = (speed >= 0).float()
             # Nothing was learnt of a car that stands when none stood: it is driven as the slowest one was.
             within = torch.minimum(torch.maximum(speed, self.slowest), self.fastest)
-            hidden = torch.cat([hidden, within * known / _SPEED_SCALE, known], 1)
-        outputs: Tensor = self.head(hidden)
+            seen = torch.cat([seen, within * known / _SPEED_SCALE, known], 1)
+        outputs: Tensor = self.head(seen)
         return outputs
