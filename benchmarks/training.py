@@ -48,7 +48,8 @@ class Pictures(TorchDataset[tuple[np.ndarray, ...]]):
         picture = open_picture(self.dataset.image(self.examples.names[row]))
         examples, labels = self.examples, self.examples.labels[row]
         seen = look_at(self.preprocessing, picture)
-        return seen, examples.speed[row : row + 1], labels, examples.wanted[row], labels
+        bright = np.ones((1, 1, 1), np.float32)
+        return seen, bright, examples.speed[row : row + 1], labels, examples.wanted[row], labels
 
 
 def make_dataset(folder: Path, seconds: float) -> Dataset:

@@ -49,7 +49,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_a_view_from_beside_is_that_of_a_camera_there(straight: np.ndarray) -> None:
     settings = TrainSettings(horizon=0.45, camera_height=1.2, field_of_view=90, shift=1.0)
-    seen = augmentation(settings).moved(straight, np.array([-0.5, 0.0, 0.5]), np.zeros(3))
+    seen = augmentation(settings).moved(list(straight), np.array([-0.5, 0.0, 0.5]), np.zeros(3), np.zeros(3, bool))
     for row in (10, 30, 65):
         # A point of the road at slope s below the horizon is 1.2 m / s away: half a metre is 0.5 · s / 1.2 of the
         # focal length, which is 100 pixels at 90 degrees.
@@ -61,7 +61,7 @@ def test_a_view_from_beside_is_that_of_a_camera_there(straight: np.ndarray) -> N
 
 def test_a_turned_view_moves_all_rows_alike(straight: np.ndarray) -> None:
     settings = TrainSettings(field_of_view=90, rotation=10)
-    seen = augmentation(settings).moved(straight, np.zeros(3), np.radians([-5, 0, 5]))
+    seen = augmentation(settings).moved(list(straight), np.zeros(3), np.radians([-5, 0, 5]), np.zeros(3, bool))
     for row in (0, 65):
         assert column_of(seen, row) - 100 == pytest.approx([8.75, 0, -8.75], abs=0.51)
 
@@ -77,7 +77,9 @@ def test_pictures_are_mirrored_with_their_steering() -> None:
     pictures = np.zeros((64, 66, 200, 3), np.uint8)
     pictures[:, :, 20] = 255
     settings = replace(NOTHING, mirror=True)
-    seen, steering = augmentation(settings).change(pictures, np.full(64, -0.4, np.float32), np.zeros(64, np.float32))
+    seen, steering, _ = augmentation(settings).change(
+        list(pictures), np.full(64, -0.4, np.float32), np.zeros(64, np.float32)
+    )
     mirrored = column_of(seen, 30) == 179
     assert 10 < mirrored.sum() < 54
     assert (column_of(seen, 30)[~mirrored] == 20).all()
@@ -90,11 +92,13 @@ def test_light_changes_some_pictures_and_no_steering(name: str) -> None:
     pictures = random.integers(60, 180, (64, 66, 200, 3), np.uint8)
     steering = random.uniform(-1, 1, 64).astype(np.float32)
     settings = replace(NOTHING, **{name: True})
-    seen, after = augmentation(settings).change(pictures.copy(), steering, np.zeros(64, np.float32))
+    change = augmentation(settings).change
+    seen, after, brightness = change(list(pictures), steering, np.zeros(64, np.float32))
+    seen = seen * brightness[:, None, None, None]
     changed = (seen != pictures).any(axis=(1, 2, 3))
     assert 0 < changed.sum() <= 64
     assert (after == steering).all()
-    close = np.abs(seen.astype(int) - pictures).mean(axis=(1, 2, 3))
+    close = np.abs(seen.astype(float) - pictures).mean(axis=(1, 2, 3))
     assert close.max() < 70, "still the same picture"
     if name == "shadow":
         assert (seen <= pictures).all()
@@ -104,7 +108,7 @@ def test_parts_of_some_pictures_are_covered_and_the_rest_is_as_it_was() -> None:
     random = np.random.default_rng(1)
     pictures = random.integers(60, 180, (64, 66, 200, 3), np.uint8)
     steering = np.zeros(64, np.float32)
-    seen, _ = augmentation(replace(NOTHING, patches=True)).change(pictures.copy(), steering, steering)
+    seen, _, _ = augmentation(replace(NOTHING, patches=True)).change(list(pictures), steering, steering)
     covered = (seen != pictures).any(axis=3).mean(axis=(1, 2))
     assert 15 < (covered > 0).sum() < 49, "about half of them"
     assert covered.max() < 0.6, "the road can still be seen"
@@ -112,7 +116,9 @@ def test_parts_of_some_pictures_are_covered_and_the_rest_is_as_it_was() -> None:
 
 
 def test_nothing_is_changed_where_nothing_is_asked_for(straight: np.ndarray) -> None:
-    seen, steering = augmentation(NOTHING).change(straight.copy(), np.full(3, 0.3, np.float32), np.zeros(3, np.float32))
+    change = augmentation(NOTHING).change
+    seen, steering, brightness = change(list(straight), np.full(3, 0.3, np.float32), np.zeros(3, np.float32))
+    assert (brightness == 1).all()
     assert (seen == straight).all()
     assert (steering == np.float32(0.3)).all()
 

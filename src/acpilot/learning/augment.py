@@ -1,10 +1,11 @@
 """What is done to pictures so that a network learns the road and not the recordings.
 
-Geometry works on rows of pixels, light on the values; both on whole batches of uint8, at a small part of what the
-network itself costs.
+Each picture is changed by itself, since one fits into the processor's cache and a batch does not: that costs a small
+part of what the network itself does.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -19,7 +20,6 @@ _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
 _PATCHED, _PATCHES, _COVERED = 0.5, 3, 2 / 3  # share of the pictures, patches of each at most, share of these
 _NOISE = 12  # grey levels, at most
 _NOISE_BANK = 1 << 21
-_TILE = 16  # pixels that are put beside a picture at a time
 
 
 class Augmentation:
@@ -52,47 +52,45 @@ class Augmentation:
         # How far below the horizon each row looks, as a slope; rows above it are far away.
         self._slope = np.maximum(0.0, rows - settings.horizon) * tangent / aspect
         farthest = self._shifts(np.array([settings.shift]), np.radians([settings.rotation]))
-        self._margin = -(-math.ceil(farthest.max()) // _TILE) * _TILE
+        self._margin = math.ceil(farthest.max())
         self._noise = random.integers(-_NOISE, _NOISE + 1, _NOISE_BANK, np.int16)
         self._across, self._down = np.meshgrid(
             np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
         )
 
     def change(
-        self, pictures: np.ndarray, steering: np.ndarray, speed_kmh: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, pictures: Sequence[np.ndarray], steering: np.ndarray, speed_kmh: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Change a batch.
 
         Args:
-            pictures: uint8 (n, height, width, channels); written to.
+            pictures: n, uint8 (height, width, channels) each.
             steering: float32 (n,), −1 full left … +1 full right.
             speed_kmh: float32 (n,).
 
         Returns:
-            Pictures and steering, changed.
+            Pictures, uint8 (n, height, width, channels), and steering, changed, and the brightness of each picture as a
+            whole, float32 (n,): the network multiplies pixels anyway.
         """
         settings, random, n = self._settings, self._random, len(pictures)
-        if settings.mirror:
-            some = random.random(n) < 0.5
-            pixels = _pixels(pictures)
-            pixels[some] = pixels[some, :, ::-1]
-            steering = np.where(some, -steering, steering)
-        if self._margin:
-            aside = random.uniform(-settings.shift, settings.shift, n)
-            angle = np.radians(random.uniform(-settings.rotation, settings.rotation, n))
-            pictures = self.moved(pictures, aside, angle)
-            steering = np.clip(steering + self.correction(aside, angle, speed_kmh), -1, 1)
+        mirrored = random.random(n) < (0.5 if settings.mirror else 0)
+        aside = random.uniform(-settings.shift, settings.shift, n)
+        angle = np.radians(random.uniform(-settings.rotation, settings.rotation, n))
+        changed = self.moved(pictures, aside, angle, mirrored)
+        steering = np.where(mirrored, -steering, steering) + self.correction(aside, angle, speed_kmh)
         if settings.blur:
             some = random.random(n) < _BLURRED
-            pictures[some] = _blurred(pictures[some])
-        if settings.brightness or settings.shadow:
-            pictures = self._relit(pictures)
+            changed[some] = _blurred(changed[some])
+        brightness = random.uniform(*_BRIGHTNESS, n) if settings.brightness else np.ones(n)
+        if settings.shadow:
+            for i in np.flatnonzero(random.random(n) < _SHADOWED):
+                self._shadow(changed[i])
         if settings.patches:
-            pictures = self._patched(pictures)
+            self._patch(changed)
         if settings.noise:
             for i in np.flatnonzero(random.random(n) < _NOISY):
-                pictures[i] = self._noisy(pictures[i])
-        return pictures, steering.astype(np.float32)
+                changed[i] = self._noisy(changed[i])
+        return changed, np.clip(steering, -1, 1).astype(np.float32), brightness.astype(np.float32)
 
     def correction(self, aside: np.ndarray, angle: np.ndarray, speed_kmh: np.ndarray) -> np.ndarray:
         """Steering to be added when the view is moved right by metres and turned right by radians, (n,) each."""
@@ -101,23 +99,36 @@ class Augmentation:
         corrected: np.ndarray = -curvature * self._settings.turning_radius
         return corrected
 
-    def moved(self, pictures: np.ndarray, aside: np.ndarray, angle: np.ndarray) -> np.ndarray:
-        """The view from metres to the right and turned right by radians, (n,) each; uint8 like ``pictures``."""
-        n, height, width, channels = pictures.shape
-        margin = self._margin
-        padded = np.empty((n, height, width + 2 * margin, channels), np.uint8)
-        padded[:, :, margin:-margin] = pictures
-        rows, tile = padded.reshape(n, height, -1), f"V{_TILE * channels}"
-        for side, edge in ((np.s_[: margin * channels], np.s_[:1]), (np.s_[-margin * channels :], np.s_[-1:])):
-            repeated = np.repeat(pictures[:, :, edge], _TILE, axis=2).reshape(n, height, -1)
-            rows[:, :, side].view(tile)[:] = repeated.view(tile)
-        # Every place at which a row can be cut out of the padded one, without a copy.
-        image, row, pixel, value = padded.strides
-        every = (n, height, 2 * margin + 1, width * channels)
-        cuts = as_strided(padded, every, (image, row, pixel, value), writeable=False)
-        start = margin + np.rint(self._shifts(aside, angle)).astype(np.int64)
-        taken: np.ndarray = cuts[np.arange(n)[:, None], np.arange(height)[None, :], start]
-        return taken.reshape(pictures.shape)
+    def moved(
+        self, pictures: Sequence[np.ndarray], aside: np.ndarray, angle: np.ndarray, mirrored: np.ndarray
+    ) -> np.ndarray:
+        """The view from metres to the right and turned right by radians, (n,) each; uint8 (n, height, width, channels).
+
+        Those that are ``mirrored``, bool (n,), are so before.
+        """
+        height, width, channels = pictures[0].shape
+        margin, every = self._margin, np.arange(height)
+        # A picture with room on both sides for what its edges are continued by, as pixels and as bytes.
+        padded = np.empty((height, width + 2 * margin, channels), np.uint8)
+        pixels, rows = _pixels(padded), padded.reshape(height, -1)
+        within = np.s_[margin : margin + width]
+        # Every place at which a row can be cut out of it, without a copy.
+        row, pixel, value = padded.strides
+        cuts = as_strided(padded, (height, 2 * margin + 1, width * channels), (row, pixel, value), writeable=False)
+        moved = np.empty((len(pictures), height, width * channels), np.uint8)
+        starts = margin + np.rint(self._shifts(aside, angle)).astype(np.int64)
+        for i, (picture, start) in enumerate(zip(pictures, starts, strict=True)):
+            if mirrored[i]:
+                pixels[:, within] = _pixels(picture)[:, ::-1]
+            else:
+                rows[:, margin * channels : (margin + width) * channels] = picture.reshape(height, -1)
+            first, last = start.min(), start.max() + width
+            if first < margin:
+                pixels[:, first:margin] = pixels[:, margin : margin + 1]
+            if last > margin + width:
+                pixels[:, margin + width : last] = pixels[:, margin + width - 1 : margin + width]
+            moved[i] = cuts[every, start]
+        return moved.reshape(-1, height, width, channels)
 
     def _shifts(self, aside: np.ndarray, angle: np.ndarray) -> np.ndarray:
         """By how many pixels each row's cut moves right, float64 (n, height)."""
@@ -126,21 +137,15 @@ class Augmentation:
         )
         return shifts
 
-    def _relit(self, pictures: np.ndarray) -> np.ndarray:
-        """Brighter or darker as a whole, and some of them in the shadow on one side of a line."""
-        random, n = self._random, len(pictures)
-        bright = random.uniform(*_BRIGHTNESS, n) if self._settings.brightness else np.ones(n)
-        shadowed = random.random(n) < _SHADOWED if self._settings.shadow else np.zeros(n, bool)
-        for picture, brightness, has_shadow in zip(pictures, bright, shadowed, strict=True):
-            picture[:] = _lit(picture, brightness)
-            if has_shadow:
-                angle, place = random.uniform(0, 2 * math.pi), random.uniform(-0.7, 0.7)
-                inside = math.cos(angle) * self._across + math.sin(angle) * self._down > place
-                np.copyto(_pixels(picture), _pixels(_lit(picture, random.uniform(*_SHADOW))), where=inside)
-        return pictures
+    def _shadow(self, picture: np.ndarray) -> None:
+        """Darken one side of a line."""
+        random = self._random
+        angle, place = random.uniform(0, 2 * math.pi), random.uniform(-0.7, 0.7)
+        inside = math.cos(angle) * self._across + math.sin(angle) * self._down > place
+        np.copyto(_pixels(picture), _pixels(_darker(picture, random.uniform(*_SHADOW))), where=inside)
 
-    def _patched(self, pictures: np.ndarray) -> np.ndarray:
-        """Parts of some of them covered, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
+    def _patch(self, pictures: np.ndarray) -> None:
+        """Cover parts of some of them, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
         (n, height, width, channels), random = pictures.shape, self._random
         some = np.repeat(np.flatnonzero(random.random(n) < _PATCHED), _PATCHES)
         some = some[random.random(len(some)) < _COVERED]
@@ -149,7 +154,6 @@ class Augmentation:
         colours = random.integers(0, 256, (len(some), channels), np.uint8)
         for i, (top, left), (bottom, right), colour in zip(some, place, place + size, colours, strict=True):
             pictures[i, top:bottom, left:right] = colour
-        return pictures
 
     def _noisy(self, picture: np.ndarray) -> np.ndarray:
         start = self._random.integers(0, len(self._noise) - picture.size)
@@ -163,9 +167,9 @@ def _pixels(pictures: np.ndarray) -> np.ndarray:
     return pictures.view(f"V{pictures.shape[-1]}")[..., 0]
 
 
-def _lit(picture: np.ndarray, brightness: float) -> np.ndarray:
-    """A picture, uint8, brighter or darker; the table look-up of bytes is several times as quick as NumPy's."""
-    table = np.minimum(np.arange(256) * brightness, 255).astype(np.uint8).tobytes()
+def _darker(picture: np.ndarray, brightness: float) -> np.ndarray:
+    """A picture, uint8, darker; the table look-up of bytes is several times as quick as NumPy's."""
+    table = (np.arange(256) * brightness).astype(np.uint8).tobytes()
     return np.frombuffer(picture.tobytes().translate(table), np.uint8).reshape(picture.shape)
 
 

@@ -24,6 +24,8 @@ class Batch(NamedTuple):
 
     image: Tensor
     """uint8 (n, height, width, channels)."""
+    brightness: Tensor
+    """float32 (n, 1, 1, 1), what the pixels of each are multiplied by."""
     speed: Tensor
     """float32 (n, 1), km/h, negative where it is not to be known."""
     labels: Tensor
@@ -57,7 +59,7 @@ class Batches:
             team: whose share of each batch is made; without it, all of it.
         """
         self._team = team or Team.alone()
-        self._examples, self._frames, self.preprocessing = examples, frames, preprocessing
+        self._examples, self._frames, self.preprocessing = examples, np.asarray(frames), preprocessing
         self._settings, self._aspect = settings, aspect
         self._steering = preprocessing.outputs.index("steering")
         self.per_epoch = -(-len(examples.training) // settings.batch)
@@ -92,18 +94,18 @@ class Batches:
 
     def _changed(
         self, rows: np.ndarray, change: Augmentation, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Examples of these numbers, changed at random: pictures, speeds (−1 where not to be known) and labels."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Examples, changed at random: pictures, their brightness, speeds (−1 where not to be known) and labels."""
         settings, examples = self._settings, self._examples
         speed = examples.speed[rows]
         if self.preprocessing.speed:
             speed = other_speeds(speed, settings.speed_shift, random)
         steering = examples.labels[rows, self._steering]
-        pictures, steering = change.change(self.pictures(rows), steering, speed)
+        pictures, steering, brightness = change.change([self.picture(row) for row in rows], steering, speed)
         known = random.random(len(rows)) >= settings.speed_dropout
         labels = examples.labels_at(rows, speed, steering, self.preprocessing)
         speed[~known] = -1
-        return pictures, speed, labels
+        return pictures, brightness, speed, labels
 
     def unchanged(self, rows: np.ndarray, device: torch.device) -> Iterator[Batch]:
         """Examples of these numbers as they are, in their order."""
@@ -111,20 +113,35 @@ class Batches:
             some = rows[first : first + _AT_ONCE]
             speed, steering = self._examples.speed[some], self._examples.labels[some, self._steering]
             labels = self._examples.labels_at(some, speed, steering, self.preprocessing)
-            yield self._batch(some, self.pictures(some), speed, labels, device)
+            yield self._batch(
+                some,
+                np.stack([self.picture(row) for row in some]),
+                np.ones(len(some), np.float32),
+                speed,
+                labels,
+                device,
+            )
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:
         """What changes the pictures of an epoch."""
         return Augmentation(self._settings, self.preprocessing, self._aspect, random)
 
-    def pictures(self, rows: np.ndarray) -> np.ndarray:
-        """Network inputs of examples: uint8 (n, height, width, channels), a copy."""
-        shown = self._frames[self._examples.pictures[rows]]  # (n, pictures, height, width, 3)
-        n, _, height, width, _ = shown.shape
-        return np.ascontiguousarray(shown.transpose(0, 2, 3, 1, 4)).reshape(n, height, width, -1)
+    def picture(self, row: int) -> np.ndarray:
+        """Network input of an example: uint8 (height, width, channels)."""
+        shown = self._frames[self._examples.pictures[row]]  # (pictures, height, width, 3)
+        _, height, width, _ = shown.shape
+        picture: np.ndarray = shown.transpose(1, 2, 0, 3).reshape(height, width, -1)
+        return picture
 
-    def _batch(
-        self, rows: np.ndarray, pictures: np.ndarray, speed: np.ndarray, labels: np.ndarray, device: torch.device
+    def _batch(  # noqa: PLR0913, PLR0917
+        self,
+        rows: np.ndarray,
+        pictures: np.ndarray,
+        brightness: np.ndarray,
+        speed: np.ndarray,
+        labels: np.ndarray,
+        device: torch.device,
     ) -> Batch:
-        arrays = (pictures, speed[:, None], labels, self._examples.wanted[rows], self._examples.labels[rows])
+        wanted, driven = self._examples.wanted[rows], self._examples.labels[rows]
+        arrays = (pictures, brightness[:, None, None, None], speed[:, None], labels, wanted, driven)
         return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))

@@ -104,7 +104,7 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
-            seen = self.network.see(batch.image)
+            seen = self.network.see(batch.image, batch.brightness)
             outputs, place = self.network.standardized(seen, batch.speed), self.network.of_the_place(seen)
         loss = self._loss(outputs, place, batch)
         self._optimizer.zero_grad()

@@ -117,10 +117,11 @@ class PilotNet(nn.Module):
         place = self.place(seen).float()
         return _SPEED_SCALE * place[:, :1], place[:, 1:]
 
-    def see(self, image: Tensor) -> Tensor:
-        """What is seen in pictures, float32 (n, 100)."""
+    def see(self, image: Tensor, brightness: Tensor | None = None) -> Tensor:
+        """What is seen in pictures, float32 (n, 100); they may be made brighter or darker, by float32 (n, 1, 1, 1)."""
+        scale = self.scale if brightness is None else self.scale * brightness
         # Pixels in memory stay as they are: channels last is what the convolutions are quickest with.
-        pixels = image.permute(0, 3, 1, 2).float() * self.scale + self.offset
+        pixels = image.permute(0, 3, 1, 2).float() * scale + self.offset
         seen: Tensor = nn.functional.elu(self.hide_half(self.features(self.hide(self.convolutions(pixels).flatten(1)))))
         return seen
 

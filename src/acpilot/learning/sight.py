@@ -29,9 +29,10 @@ def draw_sight(dataset: Dataset, examples: Examples, batches: Batches, seed: int
     steering = examples.labels[:, preprocessing.outputs.index("steering")]
     ordered = examples.training[np.argsort(steering[examples.training], kind="stable")]
     rows = ordered[[int(share * (len(ordered) - 1)) for share in _SHARES]]
-    seen = batches.pictures(rows)
+    seen = [batches.picture(row) for row in rows]
     change = batches.augmentation(np.random.default_rng(seed)).change
-    learnt, corrected = change(seen.copy(), steering[rows], examples.speed[rows])
+    learnt, corrected, brightness = change(seen, steering[rows], examples.speed[rows])
+    learnt = np.minimum(learnt * brightness[:, None, None, None], 255).astype(np.uint8)
     tiles = []
     for i, row in enumerate(rows):
         picture = open_picture(dataset.image(examples.names[examples.pictures[row, 0]]))
