@@ -24,24 +24,23 @@ def draw_losses(epochs: Sequence[Mapping[str, float]], best: int, path: Path) ->
         best: number of the epoch whose weights were kept, from 1.
         path: the PNG.
     """
+    shown = {name: f"{name}_error" for name in _COLOURS if f"{name}_error" in epochs[0]}
     numbers = range(1, len(epochs) + 1)
     with mpl.rc_context(STYLE):
-        figure = Figure((11, 3.8), layout="constrained", facecolor="white")
-        losses, errors = figure.subplots(1, 2)
+        figure = Figure((11 if shown else 6, 3.8), layout="constrained", facecolor="white")
+        losses, *others = figure.subplots(1, 2 if shown else 1, squeeze=False)[0]
         for name, split in (("training", "train"), ("validation", "validation")):
             if name in epochs[0]:
                 losses.plot(numbers, [epoch[name] for epoch in epochs], color=SPLITS[split], label=name)
         losses.set(
             xlabel="epoch", ylabel="loss", yscale="log", title="the lower the better; training is on changed pictures"
         )
-        losses.legend()
-        for name, colour in _COLOURS.items():
-            if f"{name}_error" in epochs[0]:
-                errors.plot(numbers, [epoch[f"{name}_error"] for epoch in epochs], color=colour, label=name)
-        errors.set(xlabel="epoch", ylabel="mean error where held out", yscale="log")
-        if errors.lines:
-            errors.legend()
-        for axes in (losses, errors):
+        for errors in others:
+            for name, key in shown.items():
+                errors.plot(numbers, [epoch[key] for epoch in epochs], color=_COLOURS[name], label=name)
+            errors.set(xlabel="epoch", ylabel="mean error where held out", yscale="log")
+        for axes in (losses, *others):
+            axes.legend()
             axes.axvline(best, color=GRAY, linestyle=":", linewidth=1)
         _save(figure, path)
 
