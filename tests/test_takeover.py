@@ -32,7 +32,7 @@ with warnings.catch_warnings():
     import sdl2
 
 class Turned(Always):
-    '''A policy in whose process there is a wheel, a virtual one of SDL's, which is turned, then unplugged.'''
+    '''A policy in whose process are a wheel and pedals, virtual ones of SDL's; it is turned, then unplugged.'''
 
     def __init__(self):
         super().__init__("turned", 0.0, 0.6, 0.0)
@@ -40,20 +40,24 @@ class Turned(Always):
         assert sdl2.SDL_Init(sdl2.SDL_INIT_JOYSTICK) == 0
         self.index = sdl2.SDL_JoystickAttachVirtual(sdl2.SDL_JOYSTICK_TYPE_WHEEL, 4, 8, 0)
         self.wheel = sdl2.SDL_JoystickOpen(self.index)
-        for axis in (2, 3):
-            self.turn(axis, 1)
+        self.pedals = sdl2.SDL_JoystickOpen(
+            sdl2.SDL_JoystickAttachVirtual(sdl2.SDL_JOYSTICK_TYPE_UNKNOWN, 2, 0, 0)
+        )
+        for device, axis in ((self.wheel, 2), (self.wheel, 3), (self.pedals, 0), (self.pedals, 1)):
+            self.turn(device, axis, 1)
         sdl2.SDL_JoystickUpdate()
         self.decisions = 0
 
-    def turn(self, axis, value):
-        assert sdl2.SDL_JoystickSetVirtualAxis(self.wheel, axis, round(32767 * value)) == 0
+    def turn(self, device, axis, value):
+        assert sdl2.SDL_JoystickSetVirtualAxis(device, axis, round(32767 * value)) == 0
 
     def drive(self, band, speed_kmh):
         self.decisions += 1
         if self.decisions == 20:
-            self.turn(0, -0.5)
+            self.turn(self.wheel, 0, -0.5)
         if self.decisions == 40:
-            self.turn(2, -0.5)
+            self.turn(self.wheel, 2, -0.5)
+            self.turn(self.pedals, 0, -0.5)
             threading.Timer(1.0, sdl2.SDL_JoystickDetachVirtual, [self.index]).start()
         return self.command
 
@@ -126,20 +130,31 @@ def test_keys_take_over_and_the_correction_is_what_is_learnt(
     assert min(float(row["steering"]) for row in table) < -0.3
 
 
-def test_a_wheel_takes_over_and_is_missed(start_game: Start, tmp_path: Path) -> None:
+ON_WHEEL = ("--model", "policies:turned", "--takeover", "wheel", "--wheel-axes")
+
+
+def test_axes_of_a_wheel_that_are_not_there_are_asked_for(start_game: Start, tmp_path: Path) -> None:
+    (tmp_path / "policies.py").write_text(POLICIES + WHEEL, encoding="utf-8")
+    game = start_game(*SMALL)
+    stand = (
+        "They stand at 0: [+-]0.00, 1: [+-]0.00, 2: [+]1.00, 3: [+]1.00, 1:0: [+]1.00, 1:1: [+]1.00: look again with"
+    )
+    for axes, told in (
+        ((), stand),
+        (("0", "2-", "4-"), "which axes of Virtual .* and Virtual .* are steering"),
+        (("0", "1:0-", "1:2-"), stand),
+        (("0", "2-", "brake"), "'brake' is no axis of a wheel"),
+    ):
+        line = one_line(*acpilot(*flags(game, *(ON_WHEEL if axes else ON_WHEEL[:-1]), *axes), folder=tmp_path))
+        assert re.search(told, line), line
+
+
+@pytest.mark.parametrize("pedals", [("2-", "3-"), ("1:0-", "1:1-")], ids=["of the wheel", "a device of their own"])
+def test_a_wheel_takes_over_and_is_missed(start_game: Start, tmp_path: Path, pedals: tuple[str, str]) -> None:
     (tmp_path / "policies.py").write_text(POLICIES + WHEEL, encoding="utf-8")
     game = start_game(*SMALL)
     car = Car(game)
-    wheel = ("--model", "policies:turned", "--takeover", "wheel")
-    for axes, told in (
-        ((), "They stand at 0: [+-]0.00, 1: [+-]0.00, 2: [+]1.00, 3: [+]1.00: look again with one of them moved"),
-        (("0", "2-", "4-"), "which axes of Virtual .* are steering"),
-        (("0", "2-", "brake"), "'brake' is no axis of a wheel"),
-    ):
-        more = ("--wheel-axes", *axes) if axes else ()
-        line = one_line(*acpilot(*flags(game, *wheel, *more), folder=tmp_path))
-        assert re.search(told, line), line
-    with running(*flags(game, *wheel, "--wheel-axes", "0", "2-", "3-", "--save-run"), folder=tmp_path) as process:
+    with running(*flags(game, *ON_WHEEL, "0", *pedals, "--save-run"), folder=tmp_path) as process:
         wait_for(lambda: car.gamepad.steering < -0.4, "the wheel", 30)
         assert car.gamepad == pytest.approx((-0.5, 0, 0), abs=0.01)
         wait_for(lambda: car.gamepad.throttle == pytest.approx(0.6), "the policy, since the wheel is left alone", 5)

@@ -380,8 +380,8 @@ class DriveSettings:
     """The policy drives again so many seconds after the driver let go of keys and pedals and left the wheel still; 0:
     not at all."""
     wheel_axes: Annotated[tuple[str, str, str] | None, Parameter(negative="")] = None
-    """Numbers of the wheel's axes of steering, throttle and brake, with - behind those whose value falls: 0 2- 3-. Not
-    needed for gamepads; without them a wheel's axes are shown."""
+    """Numbers of the wheel's axes of steering, throttle and brake, with - behind those whose value falls: 0 2- 3-; of
+    pedals that are a device of their own 0 1:0- 1:1-. Not needed for gamepads; without them the axes are shown."""
     wheel_threshold: Annotated[float, Parameter(validator=Number(gt=0, lte=0.5))] = 0.05
     """The driver takes over when the wheel was moved or a pedal is pressed by so much, as a share of its way."""
     steering_offset: Annotated[float, Parameter(validator=Number(gte=-1, lte=1))] = 0.0

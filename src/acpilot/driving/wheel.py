@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
 from acpilot.driving.gamepad import clamped
@@ -18,26 +18,34 @@ _HINTS = {
 
 
 class Axis(NamedTuple):
-    """An axis of a wheel as SDL counts them, and whether its value falls when it is moved right or pressed."""
+    """An axis as SDL counts devices and their axes, and whether its value falls when it is moved right or pressed."""
 
+    device: int
     number: int
-    falls: bool
+    falls: bool = False
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        return (f"{self.device}:" if self.device else "") + str(self.number) + ("-" if self.falls else "")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an axis as a user writes it: 2, or 2- when its value falls.
+        """Read an axis as a user writes it: 2, or 2- when its value falls, or 1:2- of another device than the first.
 
         Raises:
             AcpilotError: it is no axis.
         """
-        found = re.fullmatch(r"(\d{1,2})(-?)", text)
+        found = re.fullmatch(r"(?:(\d{1,2}):)?(\d{1,2})(-?)", text, re.ASCII)
         if found is None:
-            raise AcpilotError(f"{text!r} is no axis of a wheel: give its number, and - behind it if its value falls")
-        return cls(int(found[1]), bool(found[2]))
+            raise AcpilotError(
+                f"{text!r} is no axis of a wheel: give its number, and - behind it if its value falls, such as 2-; of "
+                "pedals that are a device of their own 1:2-"
+            )
+        return cls(int(found[1] or 0), int(found[2]), bool(found[3]))
 
 
 class Wheel:
-    """See ``Device``: the first wheel or gamepad that is plugged in.
+    """See ``Device``: the first wheel or gamepad that is plugged in, or those whose axes are named.
 
     Open it before a gamepad of acpilot's own: whatever is there then is not ours.
     """
@@ -54,7 +62,8 @@ class Wheel:
         """
         self._sdl: Any = _load_sdl()
         self._axes, self._threshold = axes, threshold
-        self._joystick: Any = None
+        self._joysticks: dict[int, Any] = {}
+        """Those that are read, by their number."""
         self._controller: Any = None
         for hint, value in _HINTS.items():
             self._sdl.SDL_SetHint(hint, value)
@@ -68,26 +77,33 @@ class Wheel:
             raise
 
     def _open(self) -> None:
-        sdl = self._sdl
+        sdl, axes = self._sdl, self._axes
         found = range(sdl.SDL_NumJoysticks())
-        known = [index for index in found if self._axes or sdl.SDL_IsGameController(index)]
-        index = next(iter(known or found), None)
-        if index is None:
+        if not found:
             raise AcpilotError("there is no wheel or gamepad: plug it in (on Linux you need the right to read it)")
-        self.name = sdl.SDL_JoystickNameForIndex(index).decode()
-        if self._axes is None and known:
-            self._controller = sdl.SDL_GameControllerOpen(index)
-            self._joystick = sdl.SDL_GameControllerGetJoystick(self._controller)
-            return
-        self._joystick = sdl.SDL_JoystickOpen(index)
-        count = sdl.SDL_JoystickNumAxes(self._joystick)
-        if self._axes is None or max(axis.number for axis in self._axes) >= count:
-            sdl.SDL_JoystickUpdate()
-            stand = ", ".join(f"{number}: {self._value(Axis(number, falls=False)):+.2f}" for number in range(count))
-            raise AcpilotError(
-                f"which axes of {self.name} are steering, throttle and brake? They stand at {stand}: look again with "
-                "one of them moved, then name all three, such as 0 2- 3-"
-            )
+        pad = next((device for device in found if axes is None and sdl.SDL_IsGameController(device)), None)
+        if pad is not None:
+            self._controller = sdl.SDL_GameControllerOpen(pad)
+            self._joysticks = {pad: sdl.SDL_GameControllerGetJoystick(self._controller)}
+        else:
+            self._joysticks = {device: sdl.SDL_JoystickOpen(device) for device in found}
+            there = [
+                Axis(device, number)
+                for device, joystick in self._joysticks.items()
+                for number in range(sdl.SDL_JoystickNumAxes(joystick))
+            ]
+            if axes is None or not {axis._replace(falls=False) for axis in axes} <= set(there):
+                sdl.SDL_JoystickUpdate()
+                stand = ", ".join(f"{axis}: {self._value(axis):+.2f}" for axis in there)
+                raise AcpilotError(
+                    f"which axes of {self._names(found)} are steering, throttle and brake? They stand at {stand}: look "
+                    "again with one of them moved, then name all three, such as 0 2- 3-"
+                )
+            self._joysticks = {device: self._joysticks[device] for device in sorted({axis.device for axis in axes})}
+        self.name = self._names(self._joysticks)
+
+    def _names(self, devices: Iterable[int]) -> str:
+        return " and ".join(self._sdl.SDL_JoystickNameForIndex(device).decode() for device in devices)
 
     def read(self) -> Command:
         """Where its axes stand now.
@@ -97,7 +113,7 @@ class Wheel:
         """
         sdl = self._sdl
         sdl.SDL_JoystickUpdate()
-        if not sdl.SDL_JoystickGetAttached(self._joystick):
+        if not all(map(sdl.SDL_JoystickGetAttached, self._joysticks.values())):
             raise AcpilotError(f"{self.name} was unplugged: plug it in and start again")
         if self._axes is not None:
             steering, throttle, brake = map(self._value, self._axes)
@@ -107,7 +123,7 @@ class Wheel:
         return clamped(*values)
 
     def _value(self, axis: Axis) -> float:
-        value: float = self._sdl.SDL_JoystickGetAxis(self._joystick, axis.number) / _FULL
+        value: float = self._sdl.SDL_JoystickGetAxis(self._joysticks[axis.device], axis.number) / _FULL
         return -value if axis.falls else value
 
     def is_in_use(self) -> bool:
@@ -127,8 +143,9 @@ class Wheel:
             return
         if self._controller:
             self._sdl.SDL_GameControllerClose(self._controller)
-        elif self._joystick:
-            self._sdl.SDL_JoystickClose(self._joystick)
+        else:
+            for joystick in self._joysticks.values():
+                self._sdl.SDL_JoystickClose(joystick)
         self._sdl.SDL_QuitSubSystem(self._sdl.SDL_INIT_GAMECONTROLLER)
         self._sdl = None
 
