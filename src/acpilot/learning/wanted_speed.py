@@ -24,8 +24,6 @@ _FULL = 0.9
 _SLOW, _CRAWLING = 0.05, 20.0
 """Share of the pictures that are shown with hardly any speed, and up to how many km/h: wherever it stands, a car is to
 drive off."""
-_FASTER = 0.3
-"""Throttle from which somebody wanted to be faster, by as much as the tyres and the engine allowed or more."""
 
 
 def fastest(
@@ -81,8 +79,8 @@ def wanted_speeds(speed_kmh: np.ndarray, limit_kmh: np.ndarray, pedals: np.ndarr
     push = (pedals[:, 0] - pedals[:, 1]).astype(np.float64)
     told = speed_kmh + recovery * push
     wanted = np.where(np.isnan(limit_kmh), told, limit_kmh + recovery * push / (1 + np.maximum(push, 0)))
-    only_more = np.isnan(limit_kmh) & (push > _FASTER)
-    only_less = np.isnan(limit_kmh) & (push < -_FULL)
+    # In a bend the tyres leave little for the pedals: whoever presses one may want far more, or less.
+    only_more, only_less = np.isnan(limit_kmh) & (push > 0), np.isnan(limit_kmh) & (push < 0)
     top = speed_kmh.max(initial=0.0)
     highest = np.where(only_more | (wanted >= top), np.inf, wanted)
     return np.stack([np.where(only_less, -np.inf, np.minimum(wanted, top)), highest], axis=1)
