@@ -74,12 +74,13 @@ def wanted_speeds(speed_kmh: np.ndarray, limit_kmh: np.ndarray, pedals: np.ndarr
         recovery: km/h.
 
     Returns:
-        The lowest and the highest, km/h, float64 (n, 2); the highest is infinite where nobody drove as fast.
+        The lowest and the highest, km/h, float64 (n, 2): one speed for both but where nobody drove as fast, which has
+        no highest, and where only pedals tell, which bound it on one side.
     """
     push = (pedals[:, 0] - pedals[:, 1]).astype(np.float64)
     told = speed_kmh + recovery * push
     wanted = np.where(np.isnan(limit_kmh), told, limit_kmh + recovery * push / (1 + np.maximum(push, 0)))
-    # In a bend the tyres leave little for the pedals: whoever presses one may want far more, or less.
+    # In a bend tyres leave little for the pedals: whoever presses one may want a far higher speed, or a far lower one.
     only_more, only_less = np.isnan(limit_kmh) & (push > 0), np.isnan(limit_kmh) & (push < 0)
     top = speed_kmh.max(initial=0.0)
     highest = np.where(only_more | (wanted >= top), np.inf, wanted)
