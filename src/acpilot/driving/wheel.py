@@ -99,7 +99,8 @@ class Wheel:
                     f"which axes of {self._names(found)} are steering, throttle and brake? They stand at {stand}: look "
                     "again with one of them moved, then name all three, such as 0 2- 3-"
                 )
-            self._joysticks = {device: self._joysticks[device] for device in sorted({axis.device for axis in axes})}
+            for device in set(found) - {axis.device for axis in axes}:
+                sdl.SDL_JoystickClose(self._joysticks.pop(device))
         self.name = self._names(self._joysticks)
 
     def _names(self, devices: Iterable[int]) -> str:

@@ -79,7 +79,7 @@ class Batches:
         def make(first: int) -> Batch:
             rows = order[first : first + settings.batch]
             rows = rows[team.rank % len(rows) :: team.size]  # never none: each takes part in every step
-            return self._batch(rows, *self._changed(rows, change, random), device)
+            return self._batch(rows, self._changed(rows, change, random), device)
 
         if device.type == "cpu":  # learning takes all cores: a thread beside it makes each of them wait for the others
             yield from map(make, range(0, len(order), settings.batch))
@@ -113,14 +113,8 @@ class Batches:
             some = rows[first : first + _AT_ONCE]
             speed, steering = self._examples.speed[some], self._examples.labels[some, self._steering]
             labels = self._examples.labels_at(some, speed, steering, self.preprocessing)
-            yield self._batch(
-                some,
-                np.stack([self.picture(row) for row in some]),
-                np.ones(len(some), np.float32),
-                speed,
-                labels,
-                device,
-            )
+            pictures = np.stack([self.picture(row) for row in some])
+            yield self._batch(some, (pictures, np.ones(len(some), np.float32), speed, labels), device)
 
     def augmentation(self, random: np.random.Generator) -> Augmentation:
         """What changes the pictures of an epoch."""
@@ -133,15 +127,10 @@ class Batches:
         picture: np.ndarray = shown.transpose(1, 2, 0, 3).reshape(height, width, -1)
         return picture
 
-    def _batch(  # noqa: PLR0913, PLR0917
-        self,
-        rows: np.ndarray,
-        pictures: np.ndarray,
-        brightness: np.ndarray,
-        speed: np.ndarray,
-        labels: np.ndarray,
-        device: torch.device,
+    def _batch(
+        self, rows: np.ndarray, shown: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], device: torch.device
     ) -> Batch:
+        pictures, brightness, speed, labels = shown
         wanted, driven = self._examples.wanted[rows], self._examples.labels[rows]
         arrays = (pictures, brightness[:, None, None, None], speed[:, None], labels, wanted, driven)
         return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
