@@ -173,20 +173,20 @@ def test_what_a_policy_drove_alone_is_nothing_to_learn_from(sessions: list[Path]
     assert "no person drove in" in one_line(*combine(sessions, tmp_path / "dataset"))
 
 
-def test_a_dataset_of_before_corrections_can_be_added_to(sessions: list[Path], tmp_path: Path) -> None:
-    out = tmp_path / "dataset"
+def test_a_dataset_of_an_earlier_version_can_be_added_to(sessions: list[Path], tmp_path: Path) -> None:
+    out, since = tmp_path / "dataset", ("correction", "lateral_acceleration")
     assert combine(sessions, out)[0] == 0
-    now = contents(out)
     table = table_of(out)
     with (out / "complete_dataset.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(
-            file, [name for name in table[0] if name != "correction"], extrasaction="ignore", lineterminator="\n"
+            file, [name for name in table[0] if name not in since], extrasaction="ignore", lineterminator="\n"
         )
         writer.writeheader()
         writer.writerows(table)
-    assert Dataset.open(out).table()["correction"].tolist() == [0] * len(table)
+    for name in since:
+        assert Dataset.open(out).table()[name].tolist() == [0] * len(table)
     assert combine(sessions, out)[0] == 0
-    assert contents(out) == now
+    assert table_of(out) == [{**row, **dict.fromkeys(since, "0")} for row in table]
 
 
 def test_a_session_converted_anew_replaces_its_rows(sessions: list[Path], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def samples_at(instants_ms: list[float], status: list[int] | None = None) -> Sam
         "instant": (seconds * 1e9).astype(np.int64),
         "steer_angle": seconds, "throttle": seconds, "brake": 0 * seconds, "speed_kmh": 100 * seconds,
         "gear": np.arange(count), "normalized_position": seconds, "completed_laps": np.zeros(count, int),
+        "acceleration_g": np.outer(seconds, [1, 0, 0]),
         "status": np.array(status or [Status.LIVE] * count),
     }  # fmt: skip
 
@@ -34,6 +35,7 @@ def test_a_label_is_the_input_at_the_frames_instant(seconds: list[float]) -> Non
     assert labels.known.all()
     np.testing.assert_allclose(labels.steering, sorted(seconds), atol=1e-6)
     np.testing.assert_allclose(labels.speed_kmh, 100 * np.array(sorted(seconds)), atol=1e-4)
+    np.testing.assert_allclose(labels.lateral_acceleration, 9.81 * np.array(sorted(seconds)), atol=1e-4)
     np.testing.assert_allclose(labels.timestamp, sorted(seconds), atol=1e-9)
 
 

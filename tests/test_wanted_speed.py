@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from acpilot.learning.grip import Grip
 from acpilot.learning.wanted_speed import fastest, other_speeds, wanted_speeds
 
-GRIP = Grip(sideways=10.0, throttle=np.ones(20), turning_radius=5.0)
+GRIP = Grip(sideways=10.0, lateral=10.0, throttle=np.ones(20), turning_radius=5.0)
 
 
 def drive_through_a_bend() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

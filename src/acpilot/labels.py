@@ -14,16 +14,16 @@ from acpilot.original import Inputs, read_inputs
 from acpilot.session import HUMAN, Session
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
-from acpilot.telemetry.pages import Status
+from acpilot.telemetry.pages import GRAVITY, Status
 from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering, Unit, find_steering
 from acpilot.video.alignment import Alignment, frame_times
 
-LABELS_VERSION = 2
+LABELS_VERSION = 3
 """Counts changes to how labels are made, so that datasets made before are made anew."""
 _LABEL_COLUMNS = (
     "instant", "status", "steer_angle", "throttle", "brake", "speed_kmh", "gear", "normalized_position",
-    "completed_laps",
+    "completed_laps", "acceleration_g",
 )  # fmt: skip
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
@@ -52,6 +52,8 @@ class Labels:
     """0..1 along the track."""
     lap: np.ndarray
     """Completed laps."""
+    lateral_acceleration: np.ndarray
+    """m/s², along the car's x axis; 0 where nothing tells."""
     paused: np.ndarray
     """The game was paused: the picture stands still."""
     known: np.ndarray
@@ -118,6 +120,7 @@ def label_frames(
         gear=samples["gear"][before],
         normalized_position=samples["normalized_position"][before],
         lap=samples["completed_laps"][before],
+        lateral_acceleration=at(GRAVITY * samples["acceleration_g"][:, 0]),
         paused=paused,
         known=known,
         trusted=np.ones(len(instants), bool) if trusted is None else trusted,
@@ -167,6 +170,7 @@ def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int)
         gear=inputs.gear[before],
         normalized_position=np.zeros(frames),
         lap=np.zeros(frames, np.int64),
+        lateral_acceleration=np.zeros(frames),
         paused=np.zeros(frames, bool),
         known=known,
         trusted=np.ones(frames, bool),

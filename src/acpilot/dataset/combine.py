@@ -16,7 +16,7 @@ import numpy as np
 from acpilot import __version__
 from acpilot.clock import NS
 from acpilot.dataset.convert import read_stamp
-from acpilot.dataset.dataset import COLUMNS, FORMAT, Dataset
+from acpilot.dataset.dataset import ADDED_SINCE, COLUMNS, FORMAT, Dataset
 from acpilot.dataset.dataset_card import dataset_card
 from acpilot.errors import AcpilotError
 from acpilot.files import whole_folder, write_atomically
@@ -190,7 +190,7 @@ def _rows_there(dataset: Dataset) -> dict[str, list[Row]]:
     if rows:
         dataset.table()  # refuses a damaged one
         for row in _read(dataset.table_file):
-            rows.setdefault(row["session"], []).append({"correction": "0", **row})
+            rows.setdefault(row["session"], []).append({**ADDED_SINCE, **row})
     return rows
 
 

@@ -32,8 +32,10 @@ _IMAGES_VERSION = 2
 _PATIENCE = 5.0  # seconds, for another conversion of the same session
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "frame", "timestamp", "normalized_position", "lap",
+    "lateral_acceleration",
 )  # fmt: skip
-"""Columns of ``processed_data.csv``: the original tool's six first, then ours. Speed in km/h, timestamp in seconds."""
+"""Columns of ``processed_data.csv``: the original tool's six first, then ours. Speed in km/h, timestamp in seconds,
+acceleration in m/s²."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,7 @@ def _labels_csv(labels: Labels, frames: np.ndarray, names: dict[int, Path]) -> s
                 f"{labels.timestamp[i]:.6f}",
                 f"{labels.normalized_position[i]:.6f}",
                 labels.lap[i],
+                f"{labels.lateral_acceleration[i]:.3f}",
             ]
         )
     return text.getvalue()

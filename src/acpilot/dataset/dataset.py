@@ -13,10 +13,12 @@ FORMAT = 1
 """Version of the record that this program writes, and the newest that it reads."""
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "session", "frame", "timestamp",
-    "normalized_position", "lap", "correction", "split", "weight",
+    "normalized_position", "lap", "lateral_acceleration", "correction", "split", "weight",
 )  # fmt: skip
-"""Columns of ``complete_dataset.csv``. Speed in km/h, timestamp in seconds since the session's start; correction is 1
-where a driver had taken over from a policy, else 0."""
+"""Columns of ``complete_dataset.csv``. Speed in km/h, timestamp in seconds since the session's start, acceleration in
+m/s²; correction is 1 where a driver had taken over from a policy, else 0."""
+ADDED_SINCE = {"lateral_acceleration": "0", "correction": "0"}
+"""Columns that tables of earlier versions lack, and what they stand for there."""
 _NUMBERS = ("gear", "frame", "lap", "correction")
 _KINDS = {"image_name": str, "session": str, "split": str, **dict.fromkeys(_NUMBERS, np.int64)}
 
@@ -87,7 +89,8 @@ class Dataset:
             ) from None
         except (OSError, ValueError) as error:
             raise AcpilotError(f"{self.table_file} is damaged: {error}") from None
-        table.setdefault("correction", np.zeros(len(rows), np.int64))  # of before drivers could take over
+        for name, value in ADDED_SINCE.items():
+            table.setdefault(name, np.full(len(rows), value).astype(_KINDS.get(name, np.float64)))
         if not set(COLUMNS) <= set(table):
             raise AcpilotError(f"{self.table_file} lacks the columns {', '.join(set(COLUMNS) - set(table))}")
         return table

@@ -18,6 +18,8 @@ _ALIKE = 0.02
 """Steering that varies less than this teaches nothing."""
 _UNEVEN = 0.05
 """A recorder's rate is never quite the one that it was asked for."""
+_ROLLING = 20.0
+"""km/h, below which a measured acceleration says nothing of the bend."""
 _TOLERANCE = 0.01
 """So far labels may be out of their range: of a calibrated steering wheel."""
 
@@ -36,6 +38,8 @@ class Examples:
     """float32 (n,), km/h, at which a policy is to do that: the driver's, or less (``--pace``)."""
     wanted: np.ndarray
     """float32 (n, 2), km/h: between which the speed lies at which the driver would have pressed neither pedal."""
+    lateral: np.ndarray
+    """float32 (n,), m/s²: the car's acceleration in a bend at that speed; 0 where it is not known."""
     grip: Grip
     """What the driver asked of the tyres."""
     weight: np.ndarray
@@ -63,7 +67,10 @@ class Examples:
         labels[:, preprocessing.outputs.index("steering")] = steering
         if preprocessing.speed:
             pedals = [preprocessing.outputs.index(name) for name in PEDALS]
-            labels[:, pedals] = self.grip.most_pedals(labels[:, pedals], speed, steering)
+            faster = speed / np.maximum(self.speed[rows], _ROLLING)
+            labels[:, pedals] = self.grip.most_pedals(
+                labels[:, pedals], speed, steering, self.lateral[rows] * np.square(faster)
+            )
         return labels
 
 
@@ -89,7 +96,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     _refuse_other_pictures(dataset, preprocessing)
     labels = np.stack([table[name] for name in preprocessing.outputs], axis=1)
     pictures = np.repeat(np.arange(len(fps))[:, None], 1 + settings.past_frames, axis=1)
-    known = np.ones(len(fps), bool)
+    lateral, known = table["lateral_acceleration"].copy(), np.ones(len(fps), bool)
     for run in runs:
         for past in range(1, 1 + settings.past_frames):
             pictures[run, past] = run[np.maximum(0, np.arange(len(run)) - past * settings.spacing)]
@@ -97,18 +104,22 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         wanted = time + settings.label_shift
         known[run] = (wanted >= time[0]) & (wanted <= time[-1])
         labels[run] = np.stack([np.interp(wanted, time, column) for column in labels[run].T], axis=1)
+        lateral[run] = np.interp(wanted, time, lateral[run])
     known &= table["speed"] >= settings.slowest
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
     steering, throttle = (labels[training, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     _refuse_too_little(dataset, steering, settings.slowest)
-    grip = Grip.of(table["speed"][training], steering, throttle, settings.turning_radius)
+    grip = Grip.of(table["speed"][training], steering, throttle, lateral[training], settings.turning_radius)
     limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
-    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted.
-    limit[["labels" in sessions[name] for name in table["session"]]] = np.nan
+    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted,
+    # and is not one that a policy is to drive at a share of.
+    answered = np.array(["labels" in sessions[name] for name in table["session"]], bool)
+    limit[answered] = np.nan
+    pace = np.where(answered, 1.0, settings.pace)
     pedals = labels[:, [preprocessing.outputs.index(name) for name in PEDALS]]
-    speed = settings.pace * table["speed"]
+    speed = pace * table["speed"]
     limits = np.array([LIMITS[name] for name in preprocessing.outputs])
     return Examples(
         names=table["image_name"].tolist(),
@@ -116,6 +127,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
         speed=speed.astype(np.float32),
         wanted=wanted_speeds(speed, settings.pace * limit, pedals, settings.speed_recovery).astype(np.float32),
+        lateral=(np.square(pace) * lateral).astype(np.float32),
         grip=grip,
         weight=table["weight"],
         training=training,
@@ -124,7 +136,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
 
 
 def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:
-    for name in (*LIMITS, "speed", "weight", "timestamp"):
+    for name in (*LIMITS, "speed", "lateral_acceleration", "weight", "timestamp"):
         low, high = LIMITS.get(name, (-np.inf, np.inf))
         values = table[name]
         bad = np.flatnonzero(~np.isfinite(values) | (values < low - _TOLERANCE) | (values > high + _TOLERANCE))

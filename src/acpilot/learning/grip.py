@@ -29,19 +29,29 @@ class Grip:
 
     sideways: float
     """m/s² in a bend, as the square of the speed by the radius that the steering wheel asks for."""
+    lateral: float
+    """m/s² in a bend, as measured: less, for tyres slip."""
     throttle: np.ndarray
     """The most throttle on a straight, at 5 km/h, 15 km/h and so on, float64; never less at a higher speed."""
     turning_radius: float
     """Metres, at full steering."""
 
     @classmethod
-    def of(cls, speed_kmh: np.ndarray, steering: np.ndarray, throttle: np.ndarray, turning_radius: float) -> Self:
+    def of(
+        cls,
+        speed_kmh: np.ndarray,
+        steering: np.ndarray,
+        throttle: np.ndarray,
+        lateral: np.ndarray,
+        turning_radius: float,
+    ) -> Self:
         """What a driver asked of the tyres, from at least one example.
 
         Args:
             speed_kmh: (n,).
             steering: (n,), −1 full left … +1 full right.
             throttle: (n,), 0 … 1.
+            lateral: the car's acceleration in a bend, m/s², (n,); 0 where it is not known.
             turning_radius: metres, at full steering.
         """
         sideways = np.quantile((speed_kmh / KMH) ** 2 * np.abs(steering) / turning_radius, _MOST)
@@ -56,27 +66,33 @@ class Grip:
             given[: np.flatnonzero(given)[0]] = given[np.flatnonzero(given)[0]]
         else:
             given[:] = throttle.max()
-        return cls(max(SIDEWAYS, float(sideways)), np.maximum.accumulate(given), turning_radius)
+        borne = max(SIDEWAYS, float(np.quantile(np.abs(lateral), _MOST)))
+        return cls(max(SIDEWAYS, float(sideways)), borne, np.maximum.accumulate(given), turning_radius)
 
     def most_steering(self, speed_kmh: np.ndarray) -> np.ndarray:
         """The steering that asks all of the tyres, above 0, (n,)."""
         most: np.ndarray = self.sideways * self.turning_radius / np.maximum(speed_kmh / KMH, 0.1) ** 2
         return most
 
-    def most_pedals(self, driven: np.ndarray, speed_kmh: np.ndarray, steering: np.ndarray) -> np.ndarray:
+    def most_pedals(
+        self, driven: np.ndarray, speed_kmh: np.ndarray, steering: np.ndarray, lateral: np.ndarray
+    ) -> np.ndarray:
         """The most throttle and brake that leave the tyres what they need in the bend; never less than was driven.
 
-        What a tyre gives in all directions together is a circle: a share u across leaves √(1 − u²) along the road.
+        What a tyre gives in all directions together is a circle: a share u across leaves √(1 − u²) along the road. The
+        steering tells u before the car turns, and the car itself in a slide, where the wheel is turned back.
 
         Args:
             driven: throttle and brake that the driver gave there, float32 (n, 2).
             speed_kmh: (n,).
             steering: (n,), −1 full left … +1 full right.
+            lateral: the car's acceleration in a bend at that speed, m/s², (n,); 0 where it is not known.
 
         Returns:
             float32 (n, 2).
         """
-        used = np.minimum(np.abs(steering) / self.most_steering(speed_kmh), 1)
+        asked = np.abs(steering) / self.most_steering(speed_kmh)
+        used = np.minimum(np.maximum(asked, np.abs(lateral) / self.lateral), 1)
         spare = np.sqrt(1 - used**2)
         straight = np.interp(speed_kmh, _BIN * (np.arange(len(self.throttle)) + 0.5), self.throttle)
         throttle = np.maximum(spare * straight, np.minimum(driven[:, 0], straight))

@@ -9,12 +9,11 @@ import math
 import numpy as np
 
 from acpilot.practice.world import World
-from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, encode_text, lap_time_text
+from acpilot.telemetry.pages import GRAPHICS, GRAVITY, PHYSICS, STATIC, Status, encode_text, lap_time_text
 from acpilot.telemetry.shared_memory import PagePublisher
 
 CAR = "practice_coupe"
 """Name of the practice game's only car."""
-_GRAVITY = 9.81
 _GRAPHICS_EVERY = 5  # physics steps: 67 Hz, about what a screen asks for
 _TYRE_RADIUS = 0.32
 
@@ -81,7 +80,7 @@ class WorldPublisher:
         slot = at["velocity"]
         floats[slot], floats[slot + 1], floats[slot + 2] = east, car.vx * math.sin(car.pitch), -north
         slot = at["acceleration_g"]
-        floats[slot], floats[slot + 2] = -car.ay / _GRAVITY, car.ax / _GRAVITY
+        floats[slot], floats[slot + 2] = -car.ay / GRAVITY, car.ax / GRAVITY
         slot = at["local_velocity"]
         floats[slot], floats[slot + 2] = -car.vy, car.vx
         floats[at["local_angular_velocity"] + 1] = -car.yaw_rate

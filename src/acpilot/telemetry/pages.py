@@ -9,6 +9,9 @@ from enum import IntEnum
 
 import numpy as np
 
+GRAVITY = 9.81
+"""m/s² in the pages' unit of acceleration, g."""
+
 
 class Status(IntEnum):
     """``status`` of the graphics page."""
