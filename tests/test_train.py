@@ -55,7 +55,7 @@ def write_dataset(folder: Path) -> Dataset:
         name = f"images/drive/frame_{i:06d}.jpg"
         Image.fromarray(road(steering)).save(folder / name, quality=95)
         values = (name, steering, float(abs(steering) < 0.4), 0.0, 80 + i % 7, 3, "drive", i, i / 10, 0.0, i // 64)
-        rows.append([*values, 0, "validation" if i >= 160 else "train", 1.0])
+        rows.append([*values, 0.0, 0, "validation" if i >= 160 else "train", 1.0])
     write_rows(dataset, rows)
     entry = {"fps": 10.0, "car": "car", "track": "track", "error_bound_ms": 1.0, "conversion": {"fps": None}}
     dataset.record["sessions"]["drive"] = entry
@@ -302,6 +302,29 @@ def test_a_lower_pace_than_the_drivers_is_learnt_from_the_same_pictures(dataset:
     assert limits[0] == pytest.approx(0.9 * limits[1])
     assert np.array_equal(slower.labels, as_driven.labels)
     assert np.array_equal(slower.training, as_driven.training)
+
+
+def test_an_experts_answers_hold_at_the_speed_that_they_were_given_at(dataset: Dataset) -> None:
+    driven = read_examples(dataset, TrainSettings(pace=0.9))[0]
+    dataset.record["sessions"]["drive"]["labels"] = "expert"
+    answered = read_examples(dataset, TrainSettings(pace=0.9))[0]
+    assert answered.speed == pytest.approx(driven.speed / 0.9), "the policy's own, at whatever pace it drove"
+
+
+def test_a_slide_leaves_little_of_the_pedals_though_the_wheel_is_straight(dataset: Dataset) -> None:
+    gripping, preprocessing = read_examples(dataset, TrainSettings())
+    rows = read_rows(dataset)
+    for row in rows[::2]:
+        row[COLUMNS.index("lateral_acceleration")] = -9.0
+    write_rows(dataset, rows)
+    sliding = read_examples(dataset, TrainSettings())[0]
+    straight = np.zeros(ROWS, np.float32)
+    brakes = [
+        each.labels_at(np.arange(ROWS), each.speed, straight, preprocessing)[:, 2] for each in (gripping, sliding)
+    ]
+    assert (brakes[0] == 1).all()
+    assert brakes[1][::2] == pytest.approx(0.15)
+    assert (brakes[1][1::2] == 1).all()
 
 
 def test_two_processes_train_one_policy(trained: PolicyFolder, dataset: Dataset, tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def _rows_of(session: Session, name: str) -> list[Row]:
     # Where a policy drove, a person only did after taking over.
     added = {"session": name, "correction": str(int(bool(session.manifest.drivers))), "split": "", "weight": ""}
     rows = _driven_by_person(session, _read(session.labels_file))
-    return [{**row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in rows]
+    return [{**ADDED_SINCE, **row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in rows]
 
 
 def _split(table: list[Row], record: dict[str, Any]) -> None:
