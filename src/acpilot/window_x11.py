@@ -141,11 +141,17 @@ class X11Window:
     def covered_by(self, points: Sequence[tuple[int, int]]) -> str | None:
         """Title of a window in front of it at one of these points; the server passes over what lets clicks through."""
         try:
-            frame = self._frame()
-            for x, y in points:
-                front = self._root.translate_coords(self._root, x, y).child
-                if front not in (X.NONE, frame):
-                    return self._title_within(front) or "another window"
+            frame, root = self._frame(), self._root.id
+            asked = [
+                request.TranslateCoords(
+                    display=self._connection.display, defer=True, src_wid=root, dst_wid=root, src_x=x, src_y=y
+                )
+                for x, y in points
+            ]
+            for answer in asked:  # of which none was waited for before all were asked
+                answer.reply()
+                if answer.child not in (X.NONE, frame):
+                    return self._title_within(answer.child) or "another window"
         except _GONE:
             pass
         return None
