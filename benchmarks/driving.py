@@ -26,7 +26,8 @@ hilly. Draws are of other seeds."""
 STARTS = 4
 """Sessions of each track, each from a standing start."""
 PACE, DISTURBANCE = "0.98", "0.8"
-"""Of the expert, for what docs/learning.md says; lap times are told beside the expert's own at full pace."""
+"""Of the expert in the recordings, for what docs/learning.md says. In improve it answers at full pace; lap times are
+told beside its own at that."""
 LEARNT_PACE = "0.96"
 """Of that, what is learnt."""
 DRAWN_FROM = range(1_000, 1_000_000)
@@ -118,7 +119,7 @@ def main() -> None:
     evaluate(policy / "model.onnx", arguments.draws, arguments.laps, folder / "evaluations")
     start = time.monotonic()
     told = acpilot("improve", policy, dataset, "--out", improved.folder, "--rounds", arguments.rounds,
-                   "--pace", PACE, "--renderer", "software")  # fmt: skip
+                   "--renderer", "software")  # fmt: skip
     print(f"{told}improved in {(time.monotonic() - start) / 60:.1f} min", flush=True)
     evaluate(improved.policy.onnx_file, arguments.draws, arguments.laps, folder / "evaluations")
 
