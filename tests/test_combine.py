@@ -183,7 +183,17 @@ def test_what_a_policy_drove_alone_is_nothing_to_learn_from(sessions: list[Path]
     assert "no person drove in" in one_line(*combine(sessions, tmp_path / "dataset"))
 
 
-def test_a_dataset_of_an_earlier_version_can_be_added_to(sessions: list[Path], tmp_path: Path) -> None:
+def test_a_dataset_of_before_corrections_can_be_added_to(sessions: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "dataset"
+    assert combine(sessions, out)[0] == 0
+    now, rows = contents(out), len(table_of(out))
+    leave_out(out / "complete_dataset.csv", ["correction"])
+    assert Dataset.open(out).table()["correction"].tolist() == [0] * rows
+    assert combine(sessions, out)[0] == 0
+    assert contents(out) == now
+
+
+def test_sessions_and_datasets_of_earlier_versions_go_together(sessions: list[Path], tmp_path: Path) -> None:
     out, since = tmp_path / "dataset", ("correction", "lateral_acceleration")
     assert combine(sessions[:2], out)[0] == 0
     table = table_of(out)
