@@ -34,6 +34,10 @@ def create_model(x, keep_prob, kind):
         h = tf.ensure_shape(tf.py_func(lambda values: open("executed", "w") and values, [h], tf.float32), [None, 20])
     if kind == "file":
         h = h * tf.strings.to_number(tf.read_file("/etc/hostname"))
+    if kind == "dropout last":
+        y = tf.nn.dropout(tf.matmul(h, weights(20, 1)) + biases(1), keep_prob)
+        y.set_shape([None, 1])  # known here, but not written into the graph
+        return y
     h = tf.nn.dropout(h, keep_prob)
     if kind == "steering":
         return tf.multiply(tf.atan(tf.matmul(h, weights(20, 1)) + biases(1)), 2)

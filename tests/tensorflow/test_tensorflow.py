@@ -162,7 +162,13 @@ def test_a_checkpoint_in_the_originals_style_drives(three: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "outputs"), [("one tensor", "steering,brake,throttle"), ("steering", None), ("steering", "steering")]
+    ("kind", "outputs"),
+    [
+        ("one tensor", "steering,brake,throttle"),
+        ("steering", None),
+        ("steering", "steering"),
+        ("dropout last", None),
+    ],
 )
 def test_other_outputs(tmp_path: Path, kind: str, outputs: str | None) -> None:
     path = foreign(tmp_path / "best_save", kind)

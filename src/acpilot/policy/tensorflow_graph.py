@@ -33,6 +33,7 @@ _VARIABLES = ("VariableV2", "Variable", "VarHandleOp")
 _PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _GRADIENTS = re.compile(r"(^|/)gradients(_\d+)?/")
 _OF_TRAINING = re.compile("Assign|Apply|Grad|Summary|Save|Restore|Checkpoint|Filename|StringJoin")
+_OF_SHAPE = ("Shape", "ShapeN", "Size", "Rank")
 _COMMANDS = 3
 
 
@@ -72,6 +73,7 @@ class DrivingGraph:
         nodes = {node.name: node for node in meta.graph_def.node}
         if python := sorted({node.op for node in nodes.values() if node.op in _PYTHON}):
             raise AcpilotError(f"its graph calls Python functions ({', '.join(python)}), which acpilot does not run")
+        self._types = {name: node.op for name, node in nodes.items()}
         self._consumers: defaultdict[str, list[str]] = defaultdict(list)
         for node in nodes.values():
             for source in node.input:
@@ -138,7 +140,9 @@ class DrivingGraph:
 
     def _find_columns(self) -> list[Column]:
         """What follows from the pictures and not from labels, is shaped like commands, and leads to no other such."""
-        from_image, from_labels = self._reached([self.image.op.name]), self._reached(self._labels)
+        # the size of the pictures is the same whatever they show: dropout's random numbers follow from it alone
+        from_image = self._reached([self.image.op.name], not_through=_OF_SHAPE)
+        from_labels = self._reached(self._labels)
         candidates = {
             tensor.name: tensor
             for operation in self.graph.get_operations()
@@ -154,11 +158,12 @@ class DrivingGraph:
             for number in range(_width(tensor, _COMMANDS))
         ]
 
-    def _reached(self, names: Collection[str]) -> set[str]:
-        """Operations of these names, and all that need their results."""
+    def _reached(self, names: Collection[str], not_through: Collection[str] = ()) -> set[str]:
+        """Operations of these names, and all that need their results, but by operations of those types."""
         found, waiting = set(names), deque(names)
         while waiting:
-            new = [name for name in self._consumers.get(waiting.popleft(), ()) if name not in found]
+            consumers = self._consumers.get(waiting.popleft(), ())
+            new = [name for name in consumers if name not in found and self._types[name] not in not_through]
             found.update(new)
             waiting.extend(new)
         return found
