@@ -81,7 +81,7 @@ def test_one_that_is_unplugged_is_a_line(device: evdev.UInput) -> None:
 
 
 @pytest.mark.usefixtures("device")
-@pytest.mark.parametrize("axes", [None, (*AXES[:2], Axis(9, falls=False))])
+@pytest.mark.parametrize("axes", [None, (*AXES[:2], Axis(0, 9))])
 def test_axes_that_are_not_known_are_asked_for(axes: tuple[Axis, Axis, Axis] | None) -> None:
     with pytest.raises(AcpilotError, match=r"They stand at 0: [+-]0.00, 1: \+1.00, 2: \+1.00, 3: \+1.00"):
         Wheel(axes)

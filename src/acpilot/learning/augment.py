@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.lib.stride_tricks import as_strided
 
 from acpilot.policy.preprocessing import Preprocessing
@@ -53,10 +54,11 @@ class Augmentation:
         self._slope = np.maximum(0.0, rows - settings.horizon) * tangent / aspect
         farthest = self._shifts(np.array([settings.shift]), np.radians([settings.rotation]))
         self._margin = math.ceil(farthest.max())
-        self._noise = random.integers(-_NOISE, _NOISE + 1, _NOISE_BANK, np.int16)
-        self._across, self._down = np.meshgrid(
-            np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
-        )
+        noise = random.integers(-_NOISE, _NOISE + 1, _NOISE_BANK, np.int16)
+        self._brighter, self._darker = np.maximum(noise, 0).astype(np.uint8), np.maximum(-noise, 0).astype(np.uint8)
+        self._down = np.linspace(-1, 1, height)
+        channels = preprocessing.input_shape[2]
+        self._column = np.repeat(np.arange(width, dtype=np.int16), channels)  # of each byte of a row
 
     def change(
         self, pictures: Sequence[np.ndarray], steering: np.ndarray, speed_kmh: np.ndarray
@@ -79,8 +81,8 @@ class Augmentation:
         changed = self.moved(pictures, aside, angle, mirrored)
         steering = np.where(mirrored, -steering, steering) + self.correction(aside, angle, speed_kmh)
         if settings.blur:
-            some = random.random(n) < _BLURRED
-            changed[some] = _blurred(changed[some])
+            for i in np.flatnonzero(random.random(n) < _BLURRED):
+                _blur(changed[i])
         brightness = random.uniform(*_BRIGHTNESS, n) if settings.brightness else np.ones(n)
         if settings.shadow:
             for i in np.flatnonzero(random.random(n) < _SHADOWED):
@@ -89,7 +91,7 @@ class Augmentation:
             self._patch(changed)
         if settings.noise:
             for i in np.flatnonzero(random.random(n) < _NOISY):
-                changed[i] = self._noisy(changed[i])
+                self._noise(changed[i])
         return changed, np.clip(steering, -1, 1).astype(np.float32), brightness.astype(np.float32)
 
     def correction(self, aside: np.ndarray, angle: np.ndarray, speed_kmh: np.ndarray) -> np.ndarray:
@@ -108,26 +110,27 @@ class Augmentation:
         """
         height, width, channels = pictures[0].shape
         margin, every = self._margin, np.arange(height)
-        # A picture with room on both sides for what its edges are continued by, as pixels and as bytes.
+        # A picture with room on both sides for what its edges are continued by.
         padded = np.empty((height, width + 2 * margin, channels), np.uint8)
-        pixels, rows = _pixels(padded), padded.reshape(height, -1)
-        within = np.s_[margin : margin + width]
+        pixels = _pixels(padded)
         # Every place at which a row can be cut out of it, without a copy.
         row, pixel, value = padded.strides
         cuts = as_strided(padded, (height, 2 * margin + 1, width * channels), (row, pixel, value), writeable=False)
         moved = np.empty((len(pictures), height, width * channels), np.uint8)
-        starts = margin + np.rint(self._shifts(aside, angle)).astype(np.int64)
-        for i, (picture, start) in enumerate(zip(pictures, starts, strict=True)):
-            if mirrored[i]:
-                pixels[:, within] = _pixels(picture)[:, ::-1]
-            else:
-                rows[:, margin * channels : (margin + width) * channels] = picture.reshape(height, -1)
-            first, last = start.min(), start.max() + width
+        views = torch.from_numpy(moved.reshape(-1, height, width, channels))
+        # To move a picture that was mirrored is to move it the other way, and to mirror it then.
+        starts = np.rint(self._shifts(aside, angle)).astype(np.int64)
+        starts = margin + np.where(mirrored[:, None], -starts, starts)
+        firsts, lasts = starts.min(1).tolist(), (starts.max(1) + width).tolist()
+        for i, (picture, start, first, last) in enumerate(zip(pictures, starts, firsts, lasts, strict=True)):
+            padded[:, margin : margin + width] = picture
             if first < margin:
                 pixels[:, first:margin] = pixels[:, margin : margin + 1]
             if last > margin + width:
                 pixels[:, margin + width : last] = pixels[:, margin + width - 1 : margin + width]
             moved[i] = cuts[every, start]
+            if mirrored[i]:
+                views[i].copy_(views[i].flip(1))  # four times as quick as NumPy
         return moved.reshape(-1, height, width, channels)
 
     def _shifts(self, aside: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -139,10 +142,14 @@ class Augmentation:
 
     def _shadow(self, picture: np.ndarray) -> None:
         """Darken one side of a line."""
-        random = self._random
+        random, (height, width, _) = self._random, picture.shape
         angle, place = random.uniform(0, 2 * math.pi), random.uniform(-0.7, 0.7)
-        inside = math.cos(angle) * self._across + math.sin(angle) * self._down > place
-        np.copyto(_pixels(picture), _pixels(_darker(picture, random.uniform(*_SHADOW))), where=inside)
+        # The line crosses every row somewhere: there, or far beside the picture.
+        across = (place - math.sin(angle) * self._down) / math.cos(angle)
+        crossing = np.clip((across + 1) / 2 * (width - 1), -1, width).astype(np.int16)[:, None]
+        inside = self._column > crossing if math.cos(angle) > 0 else self._column <= crossing
+        rows, share = picture.reshape(height, -1), np.uint16(256 * random.uniform(*_SHADOW))
+        np.copyto(rows, (rows.astype(np.uint16) * share >> 8).astype(np.uint8), where=inside)
 
     def _patch(self, pictures: np.ndarray) -> None:
         """Cover parts of some of them, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
@@ -151,15 +158,18 @@ class Augmentation:
         some = some[random.random(len(some)) < _COVERED]
         size = random.integers((height // 16, width // 25), (height // 2, width // 3), (len(some), 2))
         place = (random.random((len(some), 2)) * ((height, width) - size)).astype(np.int64)
-        colours = random.integers(0, 256, (len(some), channels), np.uint8)
+        colours, pixels = _pixels(random.integers(0, 256, (len(some), channels), np.uint8)), _pixels(pictures)
         for i, (top, left), (bottom, right), colour in zip(some, place, place + size, colours, strict=True):
-            pictures[i, top:bottom, left:right] = colour
+            pixels[i, top:bottom, left:right] = colour
 
-    def _noisy(self, picture: np.ndarray) -> np.ndarray:
-        start = self._random.integers(0, len(self._noise) - picture.size)
-        noise = self._noise[start : start + picture.size].reshape(picture.shape)
-        noisy: np.ndarray = np.clip(picture + noise, 0, 255).astype(np.uint8)
-        return noisy
+    def _noise(self, picture: np.ndarray) -> None:
+        """Make pixels brighter or darker, each by itself."""
+        start, values = self._random.integers(0, _NOISE_BANK - picture.size), picture.reshape(-1)
+        up, down = (each[start : start + picture.size] for each in (self._brighter, self._darker))
+        np.minimum(values, 255 - up, out=values)
+        values += up
+        np.maximum(values, down, out=values)
+        values -= down
 
 
 def _pixels(pictures: np.ndarray) -> np.ndarray:
@@ -167,19 +177,8 @@ def _pixels(pictures: np.ndarray) -> np.ndarray:
     return pictures.view(f"V{pictures.shape[-1]}")[..., 0]
 
 
-def _darker(picture: np.ndarray, brightness: float) -> np.ndarray:
-    """A picture, uint8, darker; the table look-up of bytes is several times as quick as NumPy's."""
-    table = (np.arange(256) * brightness).astype(np.uint8).tobytes()
-    return np.frombuffer(picture.tobytes().translate(table), np.uint8).reshape(picture.shape)
-
-
-def _blurred(pictures: np.ndarray) -> np.ndarray:
-    """Each pixel as the mean of nine; the outermost stay as they are."""
-    height, width = pictures.shape[1:3]
-    sums = np.zeros((len(pictures), height - 2, width, pictures.shape[3]), np.uint16)
-    for row in range(3):
-        sums += pictures[:, row : row + height - 2]
-    total = sums[:, :, :-2] + sums[:, :, 1:-1] + sums[:, :, 2:]
-    blurred = pictures.copy()
-    blurred[:, 1:-1, 1:-1] = total // 9
-    return blurred
+def _blur(picture: np.ndarray) -> None:
+    """Make each pixel the mean of nine; the outermost stay as they are."""
+    wide = picture.astype(np.uint16)
+    sums = wide[:-2] + wide[1:-1] + wide[2:]
+    picture[1:-1, 1:-1] = (sums[:, :-2] + sums[:, 1:-1] + sums[:, 2:]) // 9

@@ -122,7 +122,11 @@ class Batches:
 
     def picture(self, row: int) -> np.ndarray:
         """Network input of an example: uint8 (height, width, channels)."""
-        shown = self._frames[self._examples.pictures[row]]  # (pictures, height, width, 3)
+        numbers = self._examples.pictures[row]
+        if len(numbers) == 1:  # a view, where a list of numbers makes a copy
+            newest: np.ndarray = self._frames[numbers[0]]
+            return newest
+        shown = self._frames[numbers]  # (pictures, height, width, 3)
         _, height, width, _ = shown.shape
         picture: np.ndarray = shown.transpose(1, 2, 0, 3).reshape(height, width, -1)
         return picture
