@@ -1,15 +1,16 @@
 """How fast is acpilot train? Against the same network on random tensors in memory, and against decoding for each batch.
 
 The second is what a plain PyTorch program does: a DataLoader with two workers that reads the 1280×720 pictures and
-makes the network's view of them for each batch. All use the same network, optimizer and batch, and run in turns.
+makes the network's view of them for each batch. All use the same network, optimizer and batch. Random tensors take
+turns with acpilot's batches, one by one, since a shared machine's speed changes within seconds; the DataLoader cannot:
+its workers would go on in the others' turns.
 """
 
 import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -59,15 +60,18 @@ def make_dataset(folder: Path, seconds: float) -> Dataset:
     return combine([session], CombineSettings(out=folder / "dataset", validation=0.0), lambda *_: None).dataset
 
 
-def speed(learner: Learner, batches: Iterator[Batch], count: int) -> float:
-    """Images a second that are learnt from."""
-    for batch in islice(batches, _WARM_UP):
-        learner.step(batch, 1e-4)
-    start, images = time.perf_counter(), 0
-    for batch in islice(batches, count):
-        learner.step(batch, 1e-4)
-        images += len(batch.image)
-    return images / (time.perf_counter() - start)
+def speeds(learner: Learner, ways: Sequence[Iterator[Batch]], count: int) -> list[float]:
+    """Images a second that are learnt from, of each of the ways; they take turns."""
+    taken, images = [0.0] * len(ways), [0] * len(ways)
+    for turn in range(_WARM_UP + count):
+        for way, batches in enumerate(ways):
+            start = time.perf_counter()
+            batch = next(batches)
+            learner.step(batch, 1e-4)
+            if turn >= _WARM_UP:
+                taken[way] += time.perf_counter() - start
+                images[way] += len(batch.image)
+    return [shown / seconds for shown, seconds in zip(images, taken, strict=True)]
 
 
 def endless(make: Callable[[int], Iterator[Batch]]) -> Iterator[Batch]:
@@ -110,16 +114,18 @@ def main() -> None:
         }
         found: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(arguments.runs):
-            for way, make in ways.items():
+            for together in (("acpilot train", "random tensors"), ("DataLoader",)):
                 learner = Learner(preprocessing, examples, settings, _CPU)
-                found[way].append(speed(learner, make(), arguments.batches))
+                measured = speeds(learner, [ways[way]() for way in together], arguments.batches)
+                for way, images in zip(together, measured, strict=True):
+                    found[way].append(images)
         print(
             f"{len(frames)} images of {size[0]} × {size[1]}, batches of {settings.batch}, {os.cpu_count()} cores; "
             f"medians of {arguments.runs} runs"
         )
         print(f"checking and building the cache: {building:.1f} s")
-        for way, speeds in found.items():
-            print(f"{way:16} {median(speeds):6.0f} images/s ({min(speeds):.0f} to {max(speeds):.0f})")
+        for way, runs in found.items():
+            print(f"{way:16} {median(runs):6.0f} images/s ({min(runs):.0f} to {max(runs):.0f})")
         for way in ("random tensors", "DataLoader"):
             ratios = [mine / other for mine, other in zip(found["acpilot train"], found[way], strict=True)]
             print(f"{median(ratios):.2f} × the speed of {way}")

@@ -20,7 +20,7 @@ _SHADOW = (0.45, 0.85)  # brightness in it
 _SHADOWED, _BLURRED, _NOISY = 0.3, 0.1, 0.2  # share of the pictures
 _PATCHED, _PATCHES, _COVERED = 0.5, 3, 2 / 3  # share of the pictures, patches of each at most, share of these
 _NOISE = 12  # grey levels, at most
-_NOISE_BANK = 1 << 21
+_NOISE_BANK = 4  # pictures of noise, of which each noisy one gets what begins somewhere: more do not fit into caches
 
 
 class Augmentation:
@@ -54,10 +54,10 @@ class Augmentation:
         self._slope = np.maximum(0.0, rows - settings.horizon) * tangent / aspect
         farthest = self._shifts(np.array([settings.shift]), np.radians([settings.rotation]))
         self._margin = math.ceil(farthest.max())
-        noise = random.integers(-_NOISE, _NOISE + 1, _NOISE_BANK, np.int16)
+        channels = preprocessing.input_shape[2]
+        noise = random.integers(-_NOISE, _NOISE + 1, _NOISE_BANK * height * width * channels, np.int16)
         self._brighter, self._darker = np.maximum(noise, 0).astype(np.uint8), np.maximum(-noise, 0).astype(np.uint8)
         self._down = np.linspace(-1, 1, height)
-        channels = preprocessing.input_shape[2]
         self._column = np.repeat(np.arange(width, dtype=np.int16), channels)  # of each byte of a row
 
     def change(
@@ -85,8 +85,7 @@ class Augmentation:
                 _blur(changed[i])
         brightness = random.uniform(*_BRIGHTNESS, n) if settings.brightness else np.ones(n)
         if settings.shadow:
-            for i in np.flatnonzero(random.random(n) < _SHADOWED):
-                self._shadow(changed[i])
+            self._shadow(changed, np.flatnonzero(random.random(n) < _SHADOWED))
         if settings.patches:
             self._patch(changed)
         if settings.noise:
@@ -140,16 +139,18 @@ class Augmentation:
         )
         return shifts
 
-    def _shadow(self, picture: np.ndarray) -> None:
-        """Darken one side of a line."""
-        random, (height, width, _) = self._random, picture.shape
-        angle, place = random.uniform(0, 2 * math.pi), random.uniform(-0.7, 0.7)
+    def _shadow(self, pictures: np.ndarray, some: np.ndarray) -> None:
+        """Darken one side of a line in pictures of these numbers."""
+        random, (_, height, width, _) = self._random, pictures.shape
+        angle, place = random.uniform(0, 2 * math.pi, len(some)), random.uniform(-0.7, 0.7, len(some))
+        shares = (256 * random.uniform(*_SHADOW, len(some))).astype(np.uint16)
         # The line crosses every row somewhere: there, or far beside the picture.
-        across = (place - math.sin(angle) * self._down) / math.cos(angle)
-        crossing = np.clip((across + 1) / 2 * (width - 1), -1, width).astype(np.int16)[:, None]
-        inside = self._column > crossing if math.cos(angle) > 0 else self._column <= crossing
-        rows, share = picture.reshape(height, -1), np.uint16(256 * random.uniform(*_SHADOW))
-        np.copyto(rows, (rows.astype(np.uint16) * share >> 8).astype(np.uint8), where=inside)
+        across = (place[:, None] - np.sin(angle)[:, None] * self._down) / np.cos(angle)[:, None]
+        crossing = np.clip((across + 1) / 2 * (width - 1), -1, width).astype(np.int16)[..., None]
+        for i, share, crossed, right in zip(some, shares, crossing, np.cos(angle) > 0, strict=True):
+            inside = self._column > crossed if right else self._column <= crossed
+            rows = pictures[i].reshape(height, -1)
+            np.copyto(rows, (rows.astype(np.uint16) * share >> 8).astype(np.uint8), where=inside)
 
     def _patch(self, pictures: np.ndarray) -> None:
         """Cover parts of some of them, as in "Random Erasing Data Augmentation" (Zhong et al., arXiv 1708.04896)."""
@@ -159,12 +160,13 @@ class Augmentation:
         size = random.integers((height // 16, width // 25), (height // 2, width // 3), (len(some), 2))
         place = (random.random((len(some), 2)) * ((height, width) - size)).astype(np.int64)
         colours, pixels = _pixels(random.integers(0, 256, (len(some), channels), np.uint8)), _pixels(pictures)
-        for i, (top, left), (bottom, right), colour in zip(some, place, place + size, colours, strict=True):
+        sides = np.hstack((some[:, None], place, place + size)).tolist()
+        for (i, top, left, bottom, right), colour in zip(sides, colours, strict=True):
             pixels[i, top:bottom, left:right] = colour
 
     def _noise(self, picture: np.ndarray) -> None:
         """Make pixels brighter or darker, each by itself."""
-        start, values = self._random.integers(0, _NOISE_BANK - picture.size), picture.reshape(-1)
+        start, values = self._random.integers(0, len(self._darker) - picture.size), picture.reshape(-1)
         up, down = (each[start : start + picture.size] for each in (self._brighter, self._darker))
         np.minimum(values, 255 - up, out=values)
         values += up
