@@ -1,6 +1,7 @@
 """Policies in files: the preprocessing that travels with them, and files that cannot drive."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import load
@@ -57,6 +59,46 @@ def test_a_pixel_is_the_mean_of_its_area_in_the_order_of_colours_asked_for() -> 
     stripes[:, ::4] = (200, 100, 40)
     assert Preprocessing().prepare(stripes).reshape(-1, 3).tolist() == [[50, 25, 10]] * (66 * 200)
     assert (Preprocessing(colours="BGR").prepare(stripes) == (10, 25, 50)).all()
+
+
+@given(
+    st.tuples(st.integers(1, 120), st.integers(1, 300)), st.tuples(st.integers(1, 150), st.integers(1, 60)),
+    st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_every_pixel_belongs_to_one_area(shape: tuple[int, int], size: tuple[int, int], seed: int) -> None:
+    screen = np.random.default_rng(seed).integers(0, 256, (*shape, 4), np.uint8)
+    view = screen[..., 2::-1]
+    seen = Preprocessing(size=size).prepare(view)
+    assert (Preprocessing(size=size).prepare(view.copy()) == seen).all(), "a view of the screen is as good as a copy"
+    assert (Preprocessing(size=size, colours="BGR").prepare(view) == seen[..., ::-1]).all()
+    rows, columns = (sides(pixels, areas) for pixels, areas in zip(shape, size[::-1], strict=True))
+    if max(map(len, rows)) * max(map(len, columns)) <= 257:
+        means = np.array([[view[np.ix_(row, column)].mean((0, 1)) for column in columns] for row in rows])
+        assert np.abs(seen - means).max() < 0.501
+
+
+def sides(pixels: int, areas: int) -> list[list[int]]:
+    """The pixels, along one side, whose middle lies in each area; where there are too few, the nearest."""
+    if pixels < areas:
+        return [[(2 * area + 1) * pixels // (2 * areas)] for area in range(areas)]
+    middles = [Fraction(2 * pixel + 1, 2) * areas / pixels for pixel in range(pixels)]
+    return [[pixel for pixel, middle in enumerate(middles) if area < middle <= area + 1] for area in range(areas)]
+
+
+@pytest.mark.parametrize("shape", [(150, 1280), (216, 1280), (324, 1920), (648, 3840), (54, 320), (66, 200)])
+def test_it_is_what_pillow_makes_of_it(shape: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    pillow = Image.fromarray(picture).resize((200, 66), Image.Resampling.BOX)
+    assert np.abs(Preprocessing().prepare(picture) - np.asarray(pillow, int)).max() <= 1
+
+
+def test_a_huge_picture_keeps_its_colours() -> None:
+    picture = np.zeros((4320, 7680, 3), np.uint8)
+    picture[:, :3840], picture[2160:, 3840:] = (250, 120, 7), (3, 99, 255)
+    seen = Preprocessing().prepare(picture)
+    assert (seen[:, :100] == (250, 120, 7)).all()
+    assert (seen[:33, 100:] == 0).all()
+    assert (seen[33:, 100:] == (3, 99, 255)).all()
 
 
 def test_commands_are_named_by_the_order_of_outputs_and_kept_in_range() -> None:

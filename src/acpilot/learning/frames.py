@@ -19,7 +19,7 @@ from acpilot.progress import Progress
 
 S = TypeVar("S")
 T = TypeVar("T")
-_VERSION = 1
+_VERSION = 2
 """Counts changes to how frames are made, so that caches made before are made anew."""
 _INDEX = ".index"
 """Of a file beside the cache: the digest of how its images are seen, then of each image."""

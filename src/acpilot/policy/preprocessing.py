@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import LIMITS, Command
+from acpilot.policy.scaling import area_means
 
 FORMAT = 1
 """Version of the description that this program writes, and the newest that it reads."""
@@ -78,16 +78,12 @@ class Preprocessing:
 
         Every pixel is the mean of the area that it covers: no shimmer from skipped pixels. A band that is a view of a
         screen's pixels (blue, green, red and one byte) is scaled as it stands: to put it in order first takes several
-        times as long, and each colour is scaled by itself.
+        times as long.
         """
-        pixels, colours = _as_on_the_screen(band), "BGR"
-        if pixels is None:
-            pixels, colours = np.ascontiguousarray(band), "RGB"
-        height, width, channels = pixels.shape
-        image = Image.frombuffer("RGBX" if channels == 4 else "RGB", (width, height), pixels)
-        resized = image.resize(self.size, Image.Resampling.BOX)
-        ordered = resized.tobytes("raw", "RGB" if self.colours == colours else "BGR")
-        return np.frombuffer(ordered, np.uint8).reshape(self.size[1], self.size[0], 3)
+        pixels = _as_on_the_screen(band)
+        given = "RGB" if pixels is None else "BGR"
+        channels = (0, 1, 2) if self.colours == given else (2, 1, 0)
+        return area_means(band if pixels is None else pixels, *self.size, channels)
 
     def command(self, outputs: Sequence[float]) -> Command:
         """The network's outputs, in its own order, as a command within its range; what is not a number stays so."""
