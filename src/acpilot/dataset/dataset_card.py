@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from acpilot.dataset.finding import counted
+
 COLUMN_TABLE = """\
 | column | meaning |
 |---|---|
@@ -38,7 +40,8 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
         "---", "pretty_name: Laps driven in Assetto Corsa", "task_categories: [robotics]",
         "tags: [imitation-learning, autonomous-driving, assetto-corsa]", "---", "",
         "# Laps driven in Assetto Corsa", "",
-        f"{len(table)} images with the driver's inputs, from {len(rows)} sessions and {len(laps)} laps. Made by "
+        f"{counted(len(table), 'image')} with the driver's inputs, from {counted(len(rows), 'session')} and "
+        f"{counted(len(laps), 'lap')}. Made by "
         "acpilot; the table is `complete_dataset.csv`, the provenance of each session is in `dataset.json`.", "",
         "## Sessions", "", "| session | car | track | rows | frames a second | labels are right to |",
         "|---|---|---|---|---|---|",

@@ -18,3 +18,8 @@ class Finding:
     """What to do about it; empty when there is nothing to do."""
     figures: dict[str, Any] = field(default_factory=dict)
     """What the verdict rests on, for scripts."""
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 session``, ``2 sessions``."""
+    return f"{number} {noun}" + "s" * (number != 1)

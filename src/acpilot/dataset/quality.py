@@ -7,7 +7,7 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.dataset.dataset import Dataset
-from acpilot.dataset.finding import Finding, Verdict
+from acpilot.dataset.finding import Finding, Verdict, counted
 from acpilot.dataset.lag import estimate_lag
 from acpilot.dataset.picture_faults import picture_faults
 from acpilot.dataset.spells import find_spells
@@ -107,7 +107,7 @@ def check_dataset(dataset: Dataset, progress: Progress) -> list[Finding]:
 
     few, bad = len(names) < _MIN_FRAMES, int((~np.isfinite(numbers)).any(axis=0).sum())
     return [
-        finding("rows", "unfit" if few else None, f"{len(names)} rows of {len(sessions)} sessions", "record more"),
+        finding("rows", "unfit" if few else None, f"{counted(len(names), 'row')} of {counted(len(sessions), 'session')}", "record more"),
         finding(
             "images",
             "unfit" if missing else None,

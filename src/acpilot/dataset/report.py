@@ -14,6 +14,7 @@ from acpilot.dataset.car_path import car_path
 from acpilot.dataset.contact_sheet import draw_sheet
 from acpilot.dataset.convert import labels_as_converted
 from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.finding import counted
 from acpilot.dataset.quality import check_dataset, check_session
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
@@ -243,7 +244,7 @@ def _dataset_page(dataset: Dataset, progress: Progress) -> str:
             _dataset_sheet(dataset, table),
         ]
     name = dataset.folder.resolve().name
-    under = f"{len(sessions)} sessions, {len(table['frame'])} frames: {counts}"
+    under = f"{counted(len(sessions), 'session')}, {counted(len(table['frame']), 'frame')}: {counts}"
     return page.page(f"Dataset {name}", under, findings, sections)
 
 

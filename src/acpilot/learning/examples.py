@@ -68,8 +68,9 @@ class Examples:
         if preprocessing.speed:
             pedals = [preprocessing.outputs.index(name) for name in PEDALS]
             faster = speed / np.maximum(self.speed[rows], _ROLLING)
+            lateral = self.lateral[rows] * np.square(faster)
             labels[:, pedals] = self.grip.most_pedals(
-                labels[:, pedals], speed, steering, self.lateral[rows] * np.square(faster)
+                labels[:, pedals], speed_kmh=speed, steering=steering, lateral=lateral
             )
         return labels
 
@@ -111,7 +112,13 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
     steering, throttle = (labels[training, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     _refuse_too_little(dataset, steering, settings.slowest)
-    grip = Grip.of(table["speed"][training], steering, throttle, lateral[training], settings.turning_radius)
+    grip = Grip.of(
+        speed_kmh=table["speed"][training],
+        steering=steering,
+        throttle=throttle,
+        lateral=lateral[training],
+        turning_radius=settings.turning_radius,
+    )
     limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
     # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted,
     # and is not one that a policy is to drive at a share of.

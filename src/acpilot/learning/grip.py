@@ -39,6 +39,7 @@ class Grip:
     @classmethod
     def of(
         cls,
+        *,
         speed_kmh: np.ndarray,
         steering: np.ndarray,
         throttle: np.ndarray,
@@ -75,7 +76,7 @@ class Grip:
         return most
 
     def most_pedals(
-        self, driven: np.ndarray, speed_kmh: np.ndarray, steering: np.ndarray, lateral: np.ndarray
+        self, driven: np.ndarray, *, speed_kmh: np.ndarray, steering: np.ndarray, lateral: np.ndarray
     ) -> np.ndarray:
         """The most throttle and brake that leave the tyres what they need in the bend; never less than was driven.
 
