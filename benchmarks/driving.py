@@ -21,8 +21,8 @@ from acpilot.demo import practice_game, virtual_display
 from acpilot.evaluation.improve import ImprovedFolder
 
 TRACKS = ("random:400", "random:179", "random:226", "random:484")
-"""Recorded on, of the first 600: two narrow ones with many bends to brake for, and two wide ones with hairpins after the
-fastest straights (205 and 191 km/h). Draws are of other seeds."""
+"""Recorded on, of the first 600: two narrow ones with many bends to brake for, and two wide ones with hairpins after
+the fastest straights (205 and 191 km/h). Draws are of other seeds."""
 STARTS = 4
 """Sessions of each track, each from a standing start."""
 PACE, DISTURBANCE = "0.98", "0.8"
