@@ -105,9 +105,10 @@ def check_dataset(dataset: Dataset, progress: Progress) -> list[Finding]:
     def finding(subject: str, fault: Verdict | None, text: str, remedy: str, **figures: Any) -> Finding:
         return Finding(subject, fault or "ok", text, remedy if fault else "", figures)
 
+    size = f"{counted(len(names), 'row')} of {counted(len(sessions), 'session')}"
     few, bad = len(names) < _MIN_FRAMES, int((~np.isfinite(numbers)).any(axis=0).sum())
     return [
-        finding("rows", "unfit" if few else None, f"{counted(len(names), 'row')} of {counted(len(sessions), 'session')}", "record more"),
+        finding("rows", "unfit" if few else None, size, "record more"),
         finding(
             "images",
             "unfit" if missing else None,

@@ -30,7 +30,7 @@ def area_means(picture: np.ndarray, width: int, height: int, channels: Sequence[
     """Scale a picture.
 
     A pixel counts where its middle lies, as with Pillow's ``BOX``, which takes nearly twice as long; of a picture that
-    is too small for that, the nearest one is taken. Of areas of more than 257 pixels some rows and columns are left out.
+    is too small for that, the nearest one is taken. Of areas of more than 257 pixels rows and columns are left out.
 
     Args:
         picture: uint8 (h, w, 3 or 4).
