@@ -50,7 +50,7 @@ class Pictures(TorchDataset[tuple[np.ndarray, ...]]):
         examples, labels = self.examples, self.examples.labels[row]
         seen = look_at(self.preprocessing, picture)
         bright = np.ones((1, 1, 1), np.float32)
-        return seen.copy(), bright, examples.speed[row : row + 1], labels, examples.wanted[row], labels
+        return seen, bright, examples.speed[row : row + 1], labels, examples.wanted[row], labels
 
 
 def make_dataset(folder: Path, seconds: float) -> Dataset:

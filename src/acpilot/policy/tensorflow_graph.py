@@ -140,7 +140,7 @@ class DrivingGraph:
 
     def _find_columns(self) -> list[Column]:
         """What follows from the pictures and not from labels, is shaped like commands, and leads to no other such."""
-        # the size of the pictures is the same whatever they show: dropout's random numbers follow from it alone
+        # The size of the pictures is the same whatever they show: dropout's random numbers follow from it alone
         from_image = self._reached([self.image.op.name], not_through=_OF_SHAPE)
         from_labels = self._reached(self._labels)
         candidates = {
