@@ -96,8 +96,8 @@ def train_small_policy(path: Path) -> None:
         "flat": np.array([0, -1]),
         "wanted": np.array([[SPEED_KMH]], np.float32),
         "ten": np.array([[10.0]], np.float32),
-        "none": np.float32(0),
-        "all": np.float32(1),
+        "none": np.array(0, np.float32),
+        "all": np.array(1, np.float32),
     }
     nodes = [
         helper.make_node("Cast", [IMAGE], ["numbers"], to=TensorProto.FLOAT),

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ def test_light_changes_some_pictures_and_no_steering(name: str) -> None:
     random = np.random.default_rng(1)
     pictures = random.integers(60, 180, (64, 66, 200, 3), np.uint8)
     steering = random.uniform(-1, 1, 64).astype(np.float32)
-    settings = replace(NOTHING, **{name: True})
-    change = augmentation(settings).change
+    asked: dict[str, Any] = {name: True}
+    change = augmentation(replace(NOTHING, **asked)).change
     seen, after, brightness = change(list(pictures), steering, np.zeros(64, np.float32))
     seen = seen * brightness[:, None, None, None]
     changed = (seen != pictures).any(axis=(1, 2, 3))

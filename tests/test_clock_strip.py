@@ -87,6 +87,6 @@ def test_survives_h264(size: tuple[int, int], scaled: tuple[int, int] | None) ->
         container.mux(stream.encode())
     file.seek(0)
     to_width, to_height = scaled or size
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         pictures = [frame.reformat(to_width, to_height, "rgb24").to_ndarray() for frame in container.decode(video=0)]
-    assert [clock_strip.decode(picture) for picture in pictures] == sent
+    assert [clock_strip.decode(picture.astype(np.uint8, copy=False)) for picture in pictures] == sent

@@ -302,8 +302,8 @@ def test_colours_are_right_whatever_the_tags_of_the_video(
     code, output = convert(session, *flags)
     assert code == 0, output
     for row in rows_of(session):
-        with Image.open(session.images_folder / row["image_name"]) as picture:
-            seen = np.asarray(picture)[45, 80].astype(int)
+        with Image.open(session.images_folder / row["image_name"]) as image:
+            seen = np.asarray(image)[45, 80].astype(int)
         assert np.abs(seen - COLOURS[int(row["frame"]) % len(COLOURS)]).max() <= 4, row
 
 

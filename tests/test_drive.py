@@ -151,6 +151,8 @@ def test_a_trained_policy_drives_a_lap_and_escape_leaves_the_gamepad_at_rest(
 
 
 def test_however_it_ends_the_car_is_let_go(start_game: Start, folder: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no SIGKILL")
     game = start_game(*SMALL)
     car = Car(game)
     for way, seconds in ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.5), (signal.SIGKILL, 1.0)):
@@ -165,6 +167,8 @@ def test_however_it_ends_the_car_is_let_go(start_game: Start, folder: Path) -> N
 def test_escape_is_heard_while_the_terminal_holds_up_what_is_printed(
     start_game: Start, screen: xdisplay.Display, folder: Path
 ) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no fcntl")
     game = start_game(*SMALL)
     car = Car(game)
     reader, writer = os.pipe()
@@ -235,6 +239,8 @@ def test_covered_and_paused_it_waits_minimised_it_ends(
 
 
 def test_a_game_that_hangs_or_goes_ends_it(start_game: Start, folder: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no SIGSTOP")
     game = start_game(*SMALL)
     car = Car(game)
     children = Path(f"/proc/{game.process.pid}/task/{game.process.pid}/children").read_text().split()

@@ -19,6 +19,8 @@ from conftest import acpilot, running, wait_for
 from test_convert import files_of, one_line, write_session
 from test_report import write_drive
 
+assert sys.platform != "win32", "this looks at processes as Linux shows them"
+
 SLOW = ("--format", "webp", "--size", "480", "270")
 """A conversion that takes long enough to be met at it."""
 Alone = Callable[..., dict[str, dict[str, bytes]]]

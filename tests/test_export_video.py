@@ -3,6 +3,7 @@
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from test_combine import combine
 from test_convert import COLOURS, FRAMES, convert, gray_of, write_session
-from test_export import CAMERA, exported, info_of, pictures_of, write_drive
+from test_export import CAMERA, exported, info_of, pictures_of, times_of, write_drive
 
 
 def planes_of(path: Path) -> list[bytes]:
@@ -34,7 +35,7 @@ def test_an_encoded_video_has_the_colours_of_the_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-def test_a_copied_recording_is_the_same_to_the_bit(tmp_path: Path, codec: str) -> None:
+def test_a_copied_recording_is_the_same_to_the_bit(tmp_path: Path, codec: Literal["libx264", "libx265"]) -> None:
     """Also with B-frames, times that do not begin at zero, and a sound track beside the pictures."""
     session = write_session(tmp_path / "made")
     session.manifest.settings["fps"] = 10.0
@@ -57,8 +58,8 @@ def test_a_copied_recording_is_the_same_to_the_bit(tmp_path: Path, codec: str) -
             container.mux(sound.encode(noise))
         container.mux(stream.encode(None))
     with av.open(str(session.video_file)) as container:
-        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
-    assert stamps != sorted(stamps), "the pictures are not stored in their order"
+        stamps = np.array([packet.pts for packet in container.demux(video=0) if packet.size], np.int64)
+    assert (np.diff(stamps) < 0).any(), "the pictures are not stored in their order"
     assert convert(session)[0] == 0
     assert combine([session.folder], tmp_path / "dataset")[0] == 0
     out = exported(tmp_path / "dataset", "--video", "copy")
@@ -66,7 +67,5 @@ def test_a_copied_recording_is_the_same_to_the_bit(tmp_path: Path, codec: str) -
     assert planes_of(video) == planes_of(session.video_file)
     with av.open(str(video)) as copy:
         assert copy.streams.video[0].average_rate == 10
-        assert [frame.pts * frame.time_base for frame in copy.decode(video=0)] == [
-            Fraction(i, 10) for i in range(FRAMES)
-        ]
+    assert times_of(video) == [Fraction(i, 10) for i in range(FRAMES)]
     assert info_of(out)["features"][CAMERA]["info"]["video.codec"] == {"libx264": "h264", "libx265": "hevc"}[codec]

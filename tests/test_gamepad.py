@@ -42,8 +42,13 @@ def test_what_is_not_a_number_moves_nothing(name: GamepadName, values: tuple[flo
 def test_each_axis_of_the_virtual_gamepad_moves_in_turn(pages: str, tmp_path: Path) -> None:
     reader = VirtualGamepadReader(pages)
     seen: set[Command] = set()
+
+    def brake_was_full() -> bool:
+        seen.add(reader.read())
+        return max(state.brake for state in seen) > 0.99
+
     with running("gamepad-test", "--gamepad", "virtual", "--pages", pages, folder=tmp_path) as process:
-        wait_for(lambda: seen.add(reader.read()) or max(state.brake for state in seen) > 0.99, "the brake", 30)
+        wait_for(brake_was_full, "the brake", 30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0]
     assert process.returncode == 0, output

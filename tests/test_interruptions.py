@@ -51,7 +51,10 @@ def watch(event, arguments):
 
 sys.addaudithook(watch)
 """
-KILLED = -signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM
+if sys.platform == "win32":
+    KILLED: int = signal.SIGTERM
+else:
+    KILLED = -signal.SIGKILL
 
 
 def drive(place: Path, name: str = "first", frames: int = 5) -> Session:

@@ -17,7 +17,9 @@ from acpilot.errors import AcpilotError
 from acpilot.session import Session
 from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection
 from conftest import Game, acpilot, running, wait_for
-from obs_studio import ObsStudio, free_port
+
+assert sys.platform != "win32", "obs_studio starts OBS as Linux does"
+from obs_studio import ObsStudio, free_port  # noqa: E402
 
 pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
 
@@ -32,7 +34,7 @@ def obs(display: str, tmp_path: Path) -> Iterator[ObsStudio]:  # noqa: ARG001
 
 
 def flags(obs: ObsStudio, game: Game, *more: str) -> tuple[str, ...]:
-    where = () if "--obs-host" in more else ("--obs-host", "127.0.0.1")
+    where: tuple[str, ...] = () if "--obs-host" in more else ("--obs-host", "127.0.0.1")
     where += () if "--obs-port" in more else ("--obs-port", str(obs.port))
     return ("record", "--recorder", "obs", "--pages", game.pages, "--title", game.title, "--debug", *where, *more)
 
@@ -78,8 +80,8 @@ def test_what_the_user_had_set_is_as_before(obs: ObsStudio, start_game: Start, t
         assert (video["baseWidth"], video["fpsNumerator"]) == (1280, 60)
     obs.quit()
     after = obs.user_files()
-    changed = unified_diff(*(json.dumps(each, indent=1).splitlines() for each in (before, after)), n=1)
-    assert "\n".join(changed) == ""
+    had, has = (json.dumps(each, indent=1).splitlines() for each in (before, after))
+    assert "\n".join(unified_diff(had, has, n=1)) == ""
     assert not list(obs.videos.iterdir())
 
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +53,16 @@ def by_answering(session: Session) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("door", [by_command, by_script, by_answering])
-def test_frame_n_gets_row_n_through_every_door(original: Session, door: object) -> None:
+def test_frame_n_gets_row_n_through_every_door(original: Session, door: Callable[[Session], tuple[int, str]]) -> None:
     before = original.inputs_file.read_bytes()
-    code, output = door(original)  # type: ignore[operator]
+    code, output = door(original)
     assert code == 0, output
     assert "which nothing proves" in " ".join(output.split())
     rows = rows_of(original)
     assert len(rows) == FRAMES
     for i, row in enumerate(rows):
-        assert (float(row["steering"]), float(row["speed"])) == (pytest.approx(i / 100), 100 + i)
+        assert float(row["steering"]) == pytest.approx(i / 100)
+        assert float(row["speed"]) == 100 + i
         with Image.open(original.images_folder / row["image_name"]) as picture:
             assert np.asarray(picture).mean() == pytest.approx(gray_of(i), abs=1.5)
     assert original.inputs_file.read_bytes() == before, "what was recorded is never written to"
@@ -97,7 +99,7 @@ def test_a_byte_order_mark_and_a_cut_last_line_are_told_and_passed_over(original
     assert len(rows_of(original)) == FRAMES - 1
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "a column is missing": (lambda text: text.replace(",Brake", ""), "lacks the columns Brake"),
     "text in place of a number": (lambda text: text.replace(",103.0", ",fast"), "'fast', not a number"),
     "decimal commas": (lambda text: text.replace("0.3,3,", "0,3,3,"), "decimal commas"),

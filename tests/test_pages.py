@@ -38,19 +38,22 @@ STATIC_OFFSETS = {
 
 
 def offsets(page: np.dtype, names: dict[str, int]) -> dict[str, int]:
+    assert page.fields is not None
     return {name: page.fields[name][1] for name in names}
 
 
 def test_every_byte_is_where_the_game_puts_it() -> None:
     assert (PHYSICS.itemsize, GRAPHICS.itemsize, STATIC.itemsize) == (580, 296, 684)
     assert offsets(PHYSICS, PHYSICS_OFFSETS) == PHYSICS_OFFSETS
+    assert PHYSICS.names is not None
     assert set(PHYSICS_OFFSETS) == set(PHYSICS.names)
     assert offsets(GRAPHICS, GRAPHICS_OFFSETS) == GRAPHICS_OFFSETS
+    assert GRAPHICS.names is not None
     assert set(GRAPHICS_OFFSETS) == set(GRAPHICS.names) - {"padding"}
     assert offsets(STATIC, STATIC_OFFSETS) == STATIC_OFFSETS
 
 
-@given(st.text(st.characters(min_codepoint=1, max_codepoint=0xFFFF, exclude_categories=("Cs",)), max_size=32))
+@given(st.text(st.characters(min_codepoint=1, max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=32))
 def test_text_survives_its_field(text: str) -> None:
     assert decode_text(encode_text(text, 33)) == text
 

@@ -130,7 +130,7 @@ def write_model(path: Path, *, height: int = 66, metadata: str | None = None, sc
         onnx.helper.make_node("Add", ["mean", SPEED], ["sum"]),
         onnx.helper.make_node("Mul", ["sum", "scale"], [COMMAND]),
     ]
-    factor = onnx.numpy_helper.from_array(np.float32(scale), "scale")
+    factor = onnx.numpy_helper.from_array(np.array(scale, np.float32), "scale")
     graph = onnx.helper.make_graph(nodes, "other", [image, speed], [command], [factor])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     if metadata is not None:

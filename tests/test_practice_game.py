@@ -19,6 +19,7 @@ from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from acpilot.telemetry.steering import find_steering
 from acpilot.window import find_window
+from acpilot.window_x11 import X11Window
 from conftest import Game, acpilot, wait_for
 
 pytestmark = pytest.mark.real_time
@@ -104,6 +105,7 @@ def test_the_keyboard_drives_it(display: str, start_game: Start, tmp_path: Path)
     game = start_game("--track", "fast")
     screen = xdisplay.Display(display)
     found = find_window(game.title)
+    assert isinstance(found, X11Window)
     screen.create_resource_object("window", found.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
     found.close()
 

@@ -81,6 +81,10 @@ def write_log(path: Path, samples: int, batch: int = 10) -> None:
     writer.close()
 
 
+def wait_for_samples(sampler: Sampler, count: int) -> None:
+    wait_for(lambda: sampler.counts.samples == count, f"sample {count}")
+
+
 def test_what_is_published_is_read(pages: str) -> None:
     assert PageReader.open(pages) is None
     with PagePublisher(pages) as publisher:
@@ -168,7 +172,7 @@ def test_sampler_logs_each_step_once_and_counts_the_lost(pages: str, tmp_path: P
             sampler.start()
             for expected, packet_id in enumerate((1, 2, 3, 7, 8), start=1):  # 4, 5 and 6 are never to be seen
                 publish_step(publisher, packet_id)
-                wait_for(lambda count=expected: sampler.counts.samples == count, f"sample {expected}")
+                wait_for_samples(sampler, expected)
             publish_step(publisher, 8, Status.PAUSE)
             wait_for(lambda: sampler.status == Status.PAUSE, "the pause")
             publish_step(publisher, 1)

@@ -70,7 +70,8 @@ def write_rows(dataset: Dataset, rows: list[list[object]]) -> None:
 
 def read_rows(dataset: Dataset) -> list[list[object]]:
     with dataset.table_file.open(encoding="utf-8", newline="") as file:
-        return [list(row) for row in csv.reader(file)][1:]
+        rows: list[list[object]] = [list(row) for row in csv.reader(file)]
+    return rows[1:]
 
 
 def train(dataset: Path, out: Path, *flags: str) -> tuple[int, str]:

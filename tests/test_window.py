@@ -94,7 +94,12 @@ def test_a_window_manager_changes_nothing(shown: Shown) -> None:
 
     wait_for(find, "the window")
     window = found[0]
-    wait_for(lambda: shown.map() or window.client_area() is not None, "the window being shown")
+
+    def is_shown() -> bool:
+        shown.map()
+        return window.client_area() is not None
+
+    wait_for(is_shown, "the window being shown")
     area = window.client_area()
     assert area is not None
     assert (area.width, area.height) == (320, 200), "without the frame"

@@ -41,7 +41,7 @@ def rows(folder: Path) -> dict[tuple[str, int], dict[str, str]]:
 
 @pytest.fixture(params=["encode", "copy"])
 def root(request: pytest.FixtureRequest, folder: Path) -> Path:
-    return folder / request.param
+    return folder / str(request.param)
 
 
 def load(root: Path, **options: Any) -> Any:
@@ -55,7 +55,7 @@ def colours(picture: torch.Tensor) -> np.ndarray:
 
 def image_of(folder: Path, row: dict[str, str]) -> np.ndarray:
     with Image.open(folder / "dataset" / row["image_name"]) as picture:
-        return np.asarray(picture.convert("RGB"))[91, 161].astype(float)
+        return np.asarray(picture.convert("RGB"))[91, 161, :].astype(float)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -6,6 +6,7 @@ Writes FOLDER/model.ckpt and, for the test, FOLDER/pictures.npy (uint8) and FOLD
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
@@ -15,15 +16,15 @@ import tensorflow.compat.v1 as tf
 tf.disable_v2_behavior()
 
 
-def weights(*shape):
+def weights(*shape: int) -> Any:
     return tf.Variable(tf.truncated_normal(shape, stddev=0.1, seed=1))
 
 
-def biases(count):
+def biases(count: int) -> Any:
     return tf.Variable(tf.constant(0.1, shape=[count]))
 
 
-def create_model(x, keep_prob, kind):
+def create_model(x: Any, keep_prob: Any, kind: str) -> Any:
     h = x
     for side, stride, before, after in ((5, 4, 3, 8), (5, 4, 8, 12)):
         convolved = tf.nn.conv2d(h, weights(side, side, before, after), strides=[1, stride, stride, 1], padding="VALID")
@@ -49,7 +50,7 @@ def create_model(x, keep_prob, kind):
     return steering, brake, throttle
 
 
-def main(folder, kind):
+def main(folder: Path, kind: str) -> None:
     x = tf.placeholder(tf.float32, shape=[None, 66, 200, 3])
     keep_prob = tf.placeholder(tf.float32)
     y = create_model(x, keep_prob, kind)

@@ -136,9 +136,12 @@ def test_a_finished_training_gets_the_checkpoint_that_it_lacks(
     assert code == 0, output
     assert "nothing to do" in output
     assert folder.onnx_file.stat().st_mtime_ns == before
-    images = np.random.default_rng(0).integers(0, 256, (4, *load(folder.folder).preprocessing.input_shape), np.uint8)
+    policy = load(folder.folder)
+    assert isinstance(policy, OnnxPolicy)
+    images = np.random.default_rng(0).integers(0, 256, (4, *policy.preprocessing.input_shape), np.uint8)
     checkpoints = [TensorflowPolicy(each.tensorflow_checkpoint.path) for each in (folder, trained)]
-    assert np.array_equal(*(each.run(images, np.zeros(4)) for each in checkpoints))
+    written, known = (each.run(images, np.zeros(4)) for each in checkpoints)
+    assert np.array_equal(written, known)
     assert not [path for path in folder.folder.iterdir() if path.name.startswith(".")]
 
 

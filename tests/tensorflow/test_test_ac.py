@@ -47,9 +47,10 @@ def test_a_checkpoint_of_the_originals_shape_drives_a_lap(tmp_path: Path) -> Non
         try:
             game.wait_until_live()
             car = Car(game)
-            command = [sys.executable, SCRIPT, "--gamepad", "virtual", "--pages", game.pages, "--title", game.title]
+            flags = ("--gamepad", "virtual", "--pages", game.pages, "--title", game.title)
             process = subprocess.Popen(
-                command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                [sys.executable, SCRIPT, *flags],
+                cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 env={**os.environ, "COLUMNS": "400"},
             )  # fmt: skip
             try:

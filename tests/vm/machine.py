@@ -75,7 +75,7 @@ def pack_first_files(kernel: Path, command: list[str], archive: Path) -> None:
         (version,) = (kernel / "lib/modules").iterdir()
         order: list[str] = []
         for module in MODULES:
-            show = ["modprobe", "-d", kernel, "-S", version.name, "--show-depends", module]
+            show: list[str | Path] = ["modprobe", "-d", kernel, "-S", version.name, "--show-depends", module]
             for line in subprocess.run(show, capture_output=True, text=True, check=True).stdout.splitlines():
                 if line.startswith("insmod ") and (path := Path(line.split()[1])).name not in order:
                     order.append(path.name)
@@ -94,7 +94,7 @@ def pack_first_files(kernel: Path, command: list[str], archive: Path) -> None:
 def boot(kernel: Path, archive: Path) -> int:
     """Boot the machine, show what the command prints, and return its exit code."""
     (image,) = (kernel / "boot").glob("vmlinuz-*")
-    qemu = [
+    qemu: list[str | Path] = [
         "timeout", str(SECONDS), "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
         "-m", "1536", "-M", "pc", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-serial", "stdio",

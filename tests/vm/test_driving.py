@@ -9,7 +9,7 @@ import pytest
 from Xlib import display as xdisplay
 
 from conftest import display, running, wait_for  # noqa: F401 - a fixture
-from test_gamepad import (
+from test_xbox_gamepad import (
     AXES,
     ENDS,
     gamepads,
@@ -64,7 +64,7 @@ def paint(display: str, tmp_path: Path) -> Iterator[Paint]:  # noqa: F811
     screen.close()
 
 
-def wait_until_it_stands_at(device: evdev.InputDevice, *wanted: float) -> None:
+def wait_until_it_stands_at(device: evdev.InputDevice[str], *wanted: float) -> None:
     def stands() -> bool:
         found = {name: device.absinfo(code).value / ENDS[name] for code, name in AXES.items()}
         return list(found.values()) == pytest.approx(wanted, abs=0.01)
@@ -91,16 +91,16 @@ def test_the_axes_follow_what_is_seen_and_escape_leaves_them_at_rest(
     assert not gamepads()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_however_the_drive_ends_the_gamepad_is_gone(number: signal.Signals, paint: Paint, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_however_the_drive_ends_the_gamepad_is_gone(name: str, paint: Paint, tmp_path: Path) -> None:
     with running(*FLAGS, folder=tmp_path) as process:
         device = wait_for_gamepad()
         paint(0.5, 1, 0)
         wait_until_it_stands_at(device, 0.5, 1, 0)
-        process.send_signal(number)
+        process.send_signal(signal.Signals[name])
         moves = moves_until_it_is_gone(device)
         output = process.communicate(timeout=150)[0]
-    if number == signal.SIGTERM:
+    if name == "SIGTERM":
         assert process.returncode == 0, output
         assert last(moves) == pytest.approx({"steering": 0, "throttle": 0}, abs=0.001)
     assert not gamepads()

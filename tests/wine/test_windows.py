@@ -260,7 +260,7 @@ def test_what_happens_to_the_game_brings_the_controls_to_rest(stand_in: Game, mo
     log = tmp_path / "reports.txt"
 
     def is_driven() -> bool:
-        return reports(log)[1][-1:].any()
+        return bool(reports(log)[1][-1:].any())
 
     with running(*drive(model), ACPILOT_TEST_VIGEM_LOG=on_windows(log)) as process:
         wait_for(is_driven, "a drive", 120)

@@ -10,6 +10,7 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 
 from acpilot.window import find_window
+from acpilot.window_x11 import X11Window
 from conftest import killed_in_the_end
 from set_up import ENVIRONMENT, GAME, PYTHON
 from test_stopping import tap
@@ -76,6 +77,7 @@ def press_in_the_game(name: str, how: Callable[[xdisplay.Display, int], None] = 
     """Press a key on the display, with the game's window in front."""
     screen = xdisplay.Display(name)
     window = find_window(TITLE)
+    assert isinstance(window, X11Window)
     screen.create_resource_object("window", window.identifier).set_input_focus(X.RevertToParent, X.CurrentTime)
     how(screen, key)
     window.close()

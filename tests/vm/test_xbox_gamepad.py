@@ -22,7 +22,7 @@ XBOX_360 = (0x045E, 0x028E)
 Moves = list[tuple[str, float]]
 
 
-def gamepads() -> list[evdev.InputDevice]:
+def gamepads() -> list[evdev.InputDevice[str]]:
     """The Xbox 360 controllers that programs find now."""
     found = []
     for path in evdev.list_devices():
@@ -34,14 +34,19 @@ def gamepads() -> list[evdev.InputDevice]:
     return found
 
 
-def wait_for_gamepad() -> evdev.InputDevice:
-    found: list[evdev.InputDevice] = []
-    wait_for(lambda: found.extend(gamepads()) or found, "the gamepad", 150)
+def wait_for_gamepad() -> evdev.InputDevice[str]:
+    found: list[evdev.InputDevice[str]] = []
+
+    def is_there() -> bool:
+        found.extend(gamepads())
+        return bool(found)
+
+    wait_for(is_there, "the gamepad", 150)
     (device,) = found
     return device
 
 
-def moves_until_it_is_gone(device: evdev.InputDevice) -> Moves:
+def moves_until_it_is_gone(device: evdev.InputDevice[str]) -> Moves:
     """Each axis that moved, with its new value: −1..1 or 0..1."""
     moves: Moves = []
     while select.select([device], [], [], 30)[0]:
@@ -113,12 +118,12 @@ def test_escape_on_the_keyboard_ends_it_at_rest(keyboard: evdev.UInput, tmp_path
     assert "stopped by Escape" in output.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_however_it_ends_the_gamepad_is_taken_away(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_however_it_ends_the_gamepad_is_taken_away(name: str, tmp_path: Path) -> None:
     with running("gamepad-test", folder=tmp_path) as process:
         device = wait_for_gamepad()
         wait_for(lambda: device.absinfo(ecodes.ABS_X).value, "the steering")
-        process.send_signal(number)
+        process.send_signal(signal.Signals[name])
         moves_until_it_is_gone(device)
     assert not gamepads()
 
