@@ -1,6 +1,8 @@
 """A network that learns: one step for each batch."""
 
+import ctypes
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ _SPEED_WEIGHT = 0.5
 _WEIGHT_DECAY = 1e-4
 _RARE = 0.01
 """Share of the examples of which too few are alike to learn from: the slowest, and the fastest."""
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+"""What mallopt sets, numbered as in glibc's malloc.h."""
 
 
 def read_weights(path: Path, preprocessing: Preprocessing) -> dict[str, Tensor]:
@@ -98,6 +102,7 @@ class Learner:
         self._weights = torch.tensor(weights, device=device)
         self._caution, self._speed_weight = settings.caution, _SPEED_WEIGHT * settings.pedals_weight
         self._device, self._mixed = device, _has_fast_bfloat16(device)
+        _keep_memory()
 
     def step(self, batch: Batch, rate: float) -> float:
         """Learn from a batch, at this learning rate; the loss before."""
@@ -153,6 +158,14 @@ class Learner:
         return loss + self._speed_weight * functional.smooth_l1_loss(
             pedals, batch.driven[:, self._pedals], beta=_SMALL_PEDAL
         )
+
+
+def _keep_memory() -> None:
+    """Let memory that is free again stay with this process: each step needs as much, and new pages are filled first."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library than glibc has no need or no way
+        library = ctypes.CDLL(None)
+        library.mallopt(_MMAP_MAX, 0)
+        library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _has_fast_bfloat16(device: torch.device) -> bool:
