@@ -116,7 +116,8 @@ def _train(  # noqa: PLR0913, PLR0915, PLR0917 - reads top to bottom
     threads = resumed["threads"] if resumed else settings.threads or max(1, (os.cpu_count() or 1) // team.beside)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=device.type == "cpu")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    # Nothing here reads what it has not written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a property of the module
     first_picture = open_picture(dataset.image(examples.names[0]))
     aspect = first_picture.shape[1] / first_picture.shape[0]
     batches = Batches(examples, frames, preprocessing, settings, aspect, team)
