@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from acpilot.demo import virtual_display
 from acpilot.telemetry.shared_memory import PageReader
@@ -23,6 +24,9 @@ if sys.platform != "linux":
         "test_obs.py", "test_obs_faults.py", "test_practice_game.py", "test_practice_view.py", "test_record.py",
         "test_replay.py", "test_report_in_browser.py", "test_stopping.py", "test_takeover.py", "test_window.py",
     ]  # fmt: skip
+
+settings.register_profile("acpilot", deadline=None)  # a slow machine is no fault
+settings.load_profile("acpilot")
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0, step: float = 0.01) -> None:

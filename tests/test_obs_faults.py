@@ -52,7 +52,7 @@ def seconds_recorded(folder: Path, seconds: float) -> bool:
 
 
 def video_written(folder: Path, size: int) -> bool:
-    with suppress(OSError, AcpilotError):
+    with suppress(OSError, AcpilotError, IndexError):  # while the session's folder is made
         return session_in(folder).video_file.stat().st_size > size
     return False
 

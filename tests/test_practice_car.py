@@ -168,7 +168,7 @@ pedal = st.floats(0.0, 1.0)
 command = st.builds(Controls, st.floats(-1.0, 1.0), pedal, pedal)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     commands=st.lists(command, min_size=1, max_size=8),
     speed=st.floats(0.0, 70.0),
@@ -192,7 +192,7 @@ def test_never_does_anything_absurd(commands: list[Controls], speed: float, surf
         assert all(map(math.isfinite, state(car)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.builds(Controls, *[st.floats(allow_nan=True, allow_infinity=True)] * 3), st.floats(0.0, 60.0))
 def test_survives_any_input(controls: Controls, speed: float) -> None:
     car = Car(speed=speed)

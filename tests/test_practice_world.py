@@ -74,7 +74,7 @@ def test_named_tracks_differ_in_character() -> None:
     assert turns == {-1.0, 1.0}  # some are driven clockwise
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6))
 def test_random_tracks_keep_the_rules(seed: int) -> None:
     check_shape(make_track(f"random:{seed}"))
@@ -94,7 +94,7 @@ def test_unknown_tracks_are_refused_with_the_names(name: str) -> None:
 # Finding the place ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 0.999), st.floats(-10, 10), st.integers(-30, 30))
 def test_projection_finds_place_and_offset_from_any_hint_nearby(part: float, left: float, hint: int) -> None:
     track = make_track("oval")

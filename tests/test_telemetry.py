@@ -205,7 +205,7 @@ def test_sampler_reports_a_log_that_cannot_be_written(pages: str) -> None:
     assert sampler.failure is not None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(share=st.floats(0, 1))
 def test_a_log_cut_anywhere_gives_all_whole_batches(share: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("log")
