@@ -147,7 +147,7 @@ def test() -> None:
     with TemporaryFile() as printed:
         untimed = start_behind(sys.executable, __file__, "test-untimed", *sys.argv[2:], printed=printed)
         try:
-            run(PYTHON, "-m", "pytest", "-m", "real_time", *sys.argv[2:])
+            timed = subprocess.run([PYTHON, "-m", "pytest", "-m", "real_time", *sys.argv[2:]], cwd=ROOT, check=False)
             print("types, and the tests that need no clock ...", flush=True)
             untimed.wait()
         finally:
@@ -156,7 +156,7 @@ def test() -> None:
             printed.seek(0)
             shutil.copyfileobj(printed, sys.stdout.buffer)
             sys.stdout.flush()
-    sys.exit(untimed.returncode)
+    sys.exit(timed.returncode or untimed.returncode)
 
 
 def test_untimed() -> None:
