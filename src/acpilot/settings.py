@@ -327,7 +327,8 @@ class EvaluateSettings:
     """Width and height of the picture, pixels."""
     outputs: str | None = None
     """Of a TensorFlow checkpoint that acpilot did not write: what it gives, in its order, such as
-    steering,brake,throttle; or, of tensors of its graph, steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
+    steering,brake,throttle (speed and gear too, which are not used); or, of tensors of its graph,
+    steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
     camera: Literal["bonnet", "cockpit"] = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
     light: Literal["noon", "evening", "overcast"] = "noon"
@@ -352,7 +353,8 @@ class DriveSettings:
     package.module:factory, a function of yours that returns a policy (it is run)."""
     outputs: str | None = None
     """Of a TensorFlow checkpoint that acpilot did not write: what it gives, in its order, such as
-    steering,brake,throttle; or, of tensors of its graph, steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
+    steering,brake,throttle (speed and gear too, which are not used); or, of tensors of its graph,
+    steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
     device: Literal["auto", "cpu", "cuda", "directml"] = "auto"
     """Where an ONNX file is computed; auto takes a card that the installed ONNX Runtime can use, or the processor."""
     gamepad: Literal["xbox", "virtual", "none"] = "xbox"
@@ -390,7 +392,7 @@ class DriveSettings:
     """Steering up to this is none, 0 to 0.9; what is beyond it is stretched over the whole range."""
     steering_gamma: Annotated[float, Parameter(validator=Number(gte=0.1, lte=10))] = 1.0
     """Exponent of the steering: above 1 small movements become smaller, below 1 larger."""
-    steering_gain: Annotated[float, Parameter(validator=Number(gt=0, lte=20))] = 1.0
+    steering_gain: Annotated[float, Parameter(validator=Number(gt=0, lte=100))] = 1.0
     """Factor of the steering, after the exponent."""
     steering_rate: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
     """Fastest movement of the steering, in ways from the centre to full lock a second; without it, any."""
@@ -430,7 +432,7 @@ class ImproveSettings:
     track: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     """Tracks of the practice game to drive and learn from in each round, one --track each; without it, four that are
     new in each: random:711 … in the first round, random:721 … in the second."""
-    test_track: Annotated[tuple[str, ...], Parameter(negative="")] = tuple(f"random:{seed}" for seed in range(701, 705))
+    test_track: Annotated[tuple[str, ...], Parameter(negative="")] = tuple(f"random:{seed}" for seed in range(701, 709))
     """Tracks on which the autonomy is measured after each round; not to be learnt from."""
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
     """Laps of each drive."""
