@@ -4,23 +4,23 @@ On a still window of 1280×720 both grab, prepare, ask the same network (PilotNe
 the lowest 150 rows, BGR, 0 to 1) and set the virtual gamepad, in turns, in one process:
 
 - acpilot's ``DrivingLoop``, the network in an ONNX file; all that it checks in each cycle is checked here too;
-- a loop as the original's test_ac.py had it, without its sleep: a new grab object for each frame, the whole frame
-  converted, the network in a TensorFlow session.
+- a loop as the original's test_ac.py has it, without its sleep: a new grab object for each frame, the whole frame
+  converted, frame, band and what the network sees shown in windows, the network in a TensorFlow session;
+- the same without the windows.
 
-Then acpilot's loop at 60 Hz: latency, and how far cycles start from their ticks. Needs TensorFlow; OpenCV, with which
-the original prepared its pictures, is used if it is there.
+Then acpilot's loop at 60 Hz: latency, and how far cycles start from their ticks. Needs TensorFlow and OpenCV:
+``pip install opencv-python``.
 """
 
 import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import cv2
 import mss
 import numpy as np
 import torch
@@ -68,28 +68,31 @@ def still_window() -> Any:
     return screen
 
 
-def originals_cycle(policy: PolicyFolder, gamepad: VirtualGamepad) -> Callable[[], None]:
-    """A cycle of a loop as the original's test_ac.py had it."""
+def originals_cycle(policy: PolicyFolder, gamepad: VirtualGamepad, windows: bool) -> Callable[[], None]:
+    """A cycle of a loop as the original's test_ac.py has it, with or without the three windows that it shows."""
     tf = import_tensorflow()
     session = tf.Session(graph=tf.Graph())
     with session.graph.as_default():
         saver = tf.train.import_meta_graph(str(policy.tensorflow_checkpoint.graph_file))
         saver.restore(session, str(policy.tensorflow_checkpoint.path))
     outputs, x, keep_prob = ["steering:0", "throttle:0", "brake:0"], "x:0", "keep_prob:0"
-    cv2: Any = import_module("cv2") if find_spec("cv2") else None
-    print(f"the original's pictures are prepared with {'Pillow' if cv2 is None else 'OpenCV'}")
+    names = ("Original", "Cropped", "Resized") if windows else ()
+    for name in names:
+        cv2.namedWindow(name)
+        cv2.moveWindow(name, WIDTH, 0)  # beside the screen: acpilot drives no game that is covered
 
     def cycle() -> None:
         with mss.MSS() as grabber:
             shot = grabber.grab({"left": 0, "top": 0, "width": WIDTH, "height": HEIGHT})
-        if cv2 is None:
-            image = Image.frombytes("RGB", shot.size, shot.raw, "raw", "BGRX")
-            picture = np.array(image.crop((0, HEIGHT - ROWS, WIDTH, HEIGHT)).resize((200, 66)))[..., ::-1]
-        else:
-            frame = cv2.cvtColor(np.array(shot), cv2.COLOR_BGRA2BGR)
-            picture = cv2.resize(frame[-ROWS:], (200, 66))
-        values = session.run(outputs, {x: [picture / 255.0], keep_prob: 1.0})
+        frame = cv2.cvtColor(np.array(shot), cv2.COLOR_BGRA2BGR)
+        cropped = frame[-ROWS:]
+        resized = cv2.resize(cropped, (200, 66))
+        for name, picture in zip(names, (frame, cropped, resized), strict=False):
+            cv2.imshow(name, picture)
+        values = session.run(outputs, {x: [resized.astype(np.float32) / 255.0], keep_prob: 1.0})
         gamepad.set(*(float(value[0][0]) for value in values))
+        if windows:
+            cv2.waitKey(1)  # draws them
 
     return cycle
 
@@ -127,13 +130,16 @@ def main() -> None:
         with VirtualGamepad("acpilot_benchmark") as gamepad:
             game, onnx = Game(window, camera, None), load(policy.onnx_file)
             ours = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=AS_FAST_AS_IT_CAN))
-            theirs = originals_cycle(policy, gamepad)
-            rates([theirs, ours.cycle], 1.0)
-            found = [rates([theirs, ours.cycle], arguments.seconds) for _ in range(arguments.rounds)]
-            for original, acpilot in found:
-                print(f"cycles a second: original {original:6.1f}, acpilot {acpilot:6.1f}, × {acpilot / original:.2f}")
-            ratio = median(acpilot / original for original, acpilot in found)
-            print(f"median × {ratio:.2f} (target 5)")
+            loops = [originals_cycle(policy, gamepad, windows) for windows in (True, False)] + [ours.cycle]
+            rates(loops, 1.0)
+            found = [rates(loops, arguments.seconds) for _ in range(arguments.rounds)]
+            for original, bare, acpilot in found:
+                print(
+                    f"cycles a second: original {original:.1f}, without its windows {bare:.1f}, acpilot {acpilot:.1f}: "
+                    f"× {acpilot / original:.2f}, × {acpilot / bare:.2f}"
+                )
+            of_original, of_bare = (median(each[2] / each[which] for each in found) for which in (0, 1))
+            print(f"median × {of_original:.2f} (target 5), without its windows × {of_bare:.2f}")
             at_60 = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=60.0))
             jitter = [
                 (at_60.cycle().instant - at_60.pacer.instant_of(at_60.pacer.tick)) / NS * 1e3

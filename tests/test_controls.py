@@ -16,7 +16,7 @@ MOMENTS = st.lists(st.tuples(COMMANDS, st.floats(0, 0.5), st.none() | st.floats(
 RATES = st.none() | st.floats(0.1, 50)
 SETTINGS = st.builds(
     DriveSettings, assist=st.sampled_from(["both", "steering", "pedals"]), steering_offset=st.floats(-1, 1),
-    dead_zone=st.floats(0, 0.9), steering_gamma=st.floats(0.1, 10), steering_gain=st.floats(0.01, 20),
+    dead_zone=st.floats(0, 0.9), steering_gamma=st.floats(0.1, 10), steering_gain=st.floats(0.01, 100),
     steering_rate=RATES, pedal_rate=RATES, speed_limit=st.none() | st.floats(1, 300),
 )  # fmt: skip
 

@@ -430,7 +430,7 @@ class ImproveSettings:
     rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 3
     """How many; the same command with more goes on from there."""
     track: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    """Tracks of the practice game to drive and learn from in each round, one --track each; without it, four that are
+    """Tracks of the practice game to drive and learn from in each round, one --track each; without it, eight that are
     new in each: random:711 … in the first round, random:721 … in the second."""
     test_track: Annotated[tuple[str, ...], Parameter(negative="")] = tuple(f"random:{seed}" for seed in range(701, 709))
     """Tracks on which the autonomy is measured after each round; not to be learnt from."""

@@ -171,6 +171,8 @@ def test_a_checkpoint_in_the_originals_style_drives(three: Path) -> None:
         ("steering", None),
         ("steering", "steering"),
         ("dropout last", None),
+        ("original", None),
+        ("original", "steering,speed,throttle,brake"),
     ],
 )
 def test_other_outputs(tmp_path: Path, kind: str, outputs: str | None) -> None:
@@ -178,6 +180,10 @@ def test_other_outputs(tmp_path: Path, kind: str, outputs: str | None) -> None:
     policy = TensorflowPolicy(path, outputs)
     images, expected = np.load(path.parent / "pictures.npy"), np.load(path.parent / "outputs.npy")
     assert np.abs(policy.run(images, np.zeros(len(images))) - expected).max() < 1e-6
+    if kind == "original":
+        steering, _, throttle, brake = expected[0]
+        band = np.kron(images[0][..., ::-1], np.ones((1, 2, 1), np.uint8))  # RGB, twice as wide
+        assert policy.drive(band, 30.0) == pytest.approx((steering, throttle, brake), abs=1e-6)
     if kind == "steering":
         assert policy.needs_speed
         throttles = [policy.drive(images[0], speed).throttle for speed in (0.0, 45.0, 60.0, -1.0)]
@@ -200,7 +206,7 @@ def test_tensors_by_name(three: Path) -> None:
         ("steering,brake", "--outputs names 2 of the 3 numbers that it gives"),
         ("brake,throttle", "it must name steering"),
         ("steering,steering,brake", "it must name steering"),
-        ("steering,brake,gear", "it must name steering"),
+        ("steering,brake,clutch", "it must name steering"),
         ("steering=nowhere", "its graph has no tensor nowhere:0"),
     ],
 )

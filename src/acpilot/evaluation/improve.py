@@ -29,7 +29,7 @@ from acpilot.settings import CombineSettings, ConvertSettings, EvaluateSettings,
 
 FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
-_NEW_TRACKS = 4
+_NEW_TRACKS = 8
 """Tracks that are driven in a round when the user names none."""
 
 

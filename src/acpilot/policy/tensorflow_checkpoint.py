@@ -15,6 +15,10 @@ from acpilot.policy.tensorflow_graph import Column, DrivingGraph
 
 _ROWS = 150
 """The original's ``test_ac.py`` looks at so many rows at the picture's lower edge, colours in OpenCV's order."""
+_ORIGINALS = ("steering", "speed", "throttle", "brake")
+"""What the original's ``create_model`` gives."""
+_UNUSED = ("speed", "gear")
+"""What the original's networks give too, and nothing is driven by."""
 _CRUISE, _GENTLE = 50.0, 10.0
 """km/h: the speed that is held for a policy without throttle, and how far below it the throttle is full."""
 
@@ -32,8 +36,9 @@ class TensorflowPolicy:
 
         Args:
             path: what the names of its files have in common, such as ``best_save/model.ckpt``, or one of the files.
-            outputs: what it gives, in its order, such as ``steering,brake,throttle``; or, of tensors of its graph,
-                ``steering=TENSOR,brake=TENSOR``. What is not named is not used.
+            outputs: what it gives, in its order, such as ``steering,brake,throttle``, speed and gear too, which are
+                not used; or, of tensors of its graph, ``steering=TENSOR,brake=TENSOR``. A network that gives one
+                number, or those of the original, needs none.
 
         Raises:
             AcpilotError: a file is missing or damaged, or it is no network that could drive.
@@ -147,6 +152,8 @@ def _chosen(network: DrivingGraph, outputs: str | None) -> dict[str, Column]:
     if outputs is None:
         if len(columns) == 1:
             return {"steering": columns[0]}
+        if network.is_the_originals():
+            return dict(zip(_ORIGINALS, columns, strict=True))
         if columns:
             raise AcpilotError(
                 f"what it gives is not clear, it has {found}: name all of it, in this order, with --outputs, such as "
@@ -154,8 +161,10 @@ def _chosen(network: DrivingGraph, outputs: str | None) -> dict[str, Column]:
             )
         raise AcpilotError(network.why_nothing_is_found())
     named = dict(part.strip().partition("=")[::2] for part in outputs.split(","))
-    if "steering" not in named or not set(named) <= set(LIMITS) or len(named) != outputs.count(",") + 1:
-        raise AcpilotError(f"--outputs {outputs}: it must name steering, and throttle and brake if it gives them")
+    if "steering" not in named or not set(named) <= {*LIMITS, *_UNUSED} or len(named) != outputs.count(",") + 1:
+        raise AcpilotError(
+            f"--outputs {outputs}: it must name steering, and throttle, brake, speed and gear if it gives them"
+        )
     if any(named.values()):
         taken: Counter[str] = Counter()
         chosen = {}

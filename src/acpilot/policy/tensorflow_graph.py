@@ -34,7 +34,7 @@ _PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _GRADIENTS = re.compile(r"(^|/)gradients(_\d+)?/")
 _OF_TRAINING = re.compile("Assign|Apply|Grad|Summary|Save|Restore|Checkpoint|Filename|StringJoin")
 _OF_SHAPE = ("Shape", "ShapeN", "Size", "Rank")
-_COMMANDS = 3
+_COMMANDS = 5  # that a picture's may be at most: steering, throttle, brake, and two that do not drive
 
 
 class Column(NamedTuple):
@@ -104,6 +104,15 @@ class DrivingGraph:
         strange = sorted({op for op in self._refused.values() if not _OF_TRAINING.search(op)})
         told = f"; acpilot does not run {', '.join(strange)}" if strange else ""
         return f"its graph gives no tensor of shape (n, 1) to (n, {_COMMANDS}) for its pictures{told}"
+
+    def is_the_originals(self) -> bool:
+        """Whether it ends as the original's ``create_model``: steering, speed, throttle and brake in one tensor."""
+        names = {column.tensor for column in self.columns}
+        if len(names) != 1:
+            return False
+        last = self.graph.get_tensor_by_name(names.pop()).op
+        parts = [each.op.type for each in last.inputs][:-1]  # the last one is the axis
+        return last.type == "ConcatV2" and parts == ["Mul", "Mul", "Sigmoid", "Sigmoid"]
 
     def columns_of(self, name: str) -> list[Column]:
         """Columns of a tensor.
