@@ -126,6 +126,15 @@ def test_the_expert_is_its_own_measure_on_every_track(folder: Path) -> None:
         assert picture.width > 1000
 
 
+def test_tracks_that_are_driven_at_once_have_the_figures_of_each_alone(left: Path, tmp_path: Path) -> None:
+    (tmp_path / "policies.py").write_text(POLICIES, encoding="utf-8")
+    evaluate(tmp_path, "policies:left", *SMALL, "--track", "random:4", "--out", "together")
+    first, second = figures(tmp_path / "together")["tracks"]
+    assert first == figures(left)["tracks"][0]
+    assert second["track"] == "random:4"
+    assert (tmp_path / "together" / second["interventions"][0]["picture"]).exists()
+
+
 def test_each_time_the_car_leaves_the_road_is_told_with_place_and_picture(left: Path) -> None:
     (result,) = figures(left)["tracks"]
     moments = result["interventions"]
@@ -226,6 +235,10 @@ def test_a_policy_that_stands_is_moved_on_until_its_time_is_up(folder: Path) -> 
         (("policies:nothing",), "policies:nothing made no policy"),
         (("policies:hasty",), "hasty wants 1000 decisions a second"),
         (("policies:unsure", "--track", "oval"), "unsure returned nan, 0, 0 for steering, throttle, brake on oval"),
+        (
+            ("policies:unsure", "--track", "oval", "--track", "fast"),
+            "unsure returned nan, 0, 0 for steering, throttle,",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated(folder: Path, flags: tuple[str, ...], message: str) -> None:

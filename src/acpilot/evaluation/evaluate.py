@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from acpilot.clock import NS
 from acpilot.dataset.contact_sheet import draw_inputs
+from acpilot.dataset.engine import run
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import (
     PATIENCE,
@@ -32,7 +34,7 @@ from acpilot.practice.track import Track
 from acpilot.practice.world import World
 from acpilot.progress import Progress
 from acpilot.session import settings_record
-from acpilot.settings import EvaluateSettings, PracticeSettings, RecordSettings
+from acpilot.settings import EngineSettings, EvaluateSettings, PracticeSettings, RecordSettings
 from acpilot.video.screen import VideoWriter
 
 RECORD_NAME, _MAP, _VIDEO = "evaluation.json", "track_map.png", "drive.mkv"
@@ -85,16 +87,20 @@ class Evaluation:
 def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Evaluation:
     """Let a policy drive each track, and write the evaluation's folder.
 
+    Off-screen, several tracks are driven at once, on this machine's processors.
+
     Args:
         policy: as for ``open_driver``.
         settings: where, and how.
-        progress: told of the thousandths of a track's way.
+        progress: told of the thousandths of all tracks' ways.
 
     Raises:
         AcpilotError: there is no such policy or track, the folder is there already, or the policy cannot drive.
     """
     ensure_panda()
-    tracks = [track_named(name) for name in dict.fromkeys(settings.track)]
+    tracks = {_folder_name(name): name for name in settings.track}
+    for track in tracks.values():
+        track_named(track)
     driver = open_driver(policy, settings.outputs)
     if settings.real_time and (settings.delay_ms or settings.video or not isinstance(driver, PolicyDriver)):
         raise AcpilotError(
@@ -102,28 +108,22 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
             "record makes one): leave one of them out"
         )
     out = settings.out or _next_folder(driver)
-    results, notes = [], [driver.note] if isinstance(driver, PolicyDriver) and driver.note else []
+    notes = [driver.note] if isinstance(driver, PolicyDriver) and driver.note else []
+    name, rate = driver.name, driver.rate
+    del driver  # who drives a track opens it anew: two at once would need twice the memory
     with whole_folder(out, "--out") as part:
-        for number, track in enumerate(tracks):
-
-            def of_all(way: int, of: int, number: int = number) -> None:
-                progress(number * of + way, len(tracks) * of)
-
-            result, driven, note = _drive_track(driver, track, settings, part, of_all)
-            notes += [f"{track.name}: {note}"] if note else []
-            results.append(result)
-            if result.laps < settings.laps:
-                notes.append(
-                    f"{track.name}: after {result.elapsed_s:.0f} s, {PATIENCE:g} times the expert's time, only "
-                    f"{result.laps} of {settings.laps} laps were complete"
-                )
-            try:
-                from acpilot.evaluation.track_map import draw_track_map
-            except ImportError:
-                notes.append("no track map: it needs matplotlib; pip install matplotlib")
-            else:
-                draw_track_map(track, driven, part / _folder_name(track) / _MAP)
-        record = _to_json(driver, settings, results)
+        places = [part / folder for folder in tracks]
+        work = partial(_drive_track, policy=policy, settings=settings, tracks=tracks)
+        done: dict[Path, tuple[TrackResult, list[str]]] = {}
+        for together in [[place] for place in places] if settings.real_time else [places]:  # there is one screen
+            with closing(run(work, together, EngineSettings(), progress)) as outcomes:
+                for outcome in outcomes:
+                    if isinstance(outcome.result, AcpilotError):
+                        raise outcome.result
+                    done[outcome.folder] = outcome.result
+        results = [done[place][0] for place in places]
+        notes += [note for place in places for note in done[place][1]]
+        record = _to_json(name, rate, settings, results)
         write_atomically(part / RECORD_NAME, record)
     return Evaluation(out, tuple(results), tuple(dict.fromkeys(notes)), record)
 
@@ -136,8 +136,8 @@ def _next_folder(driver: Driver) -> Path:
     return parent / f"{name}_{number}"
 
 
-def _folder_name(track: Track) -> str:
-    return track.name.replace(":", "_")  # Windows wants none in a file's name
+def _folder_name(track: str) -> str:
+    return track.replace(":", "_")  # Windows wants none in a file's name
 
 
 def practice_settings(settings: EvaluateSettings) -> PracticeSettings:
@@ -147,13 +147,20 @@ def practice_settings(settings: EvaluateSettings) -> PracticeSettings:
     )
 
 
-def _drive_track(
-    driver: Driver, track: Track, settings: EvaluateSettings, folder: Path, progress: Progress
-) -> tuple[TrackResult, Drive, str]:
-    place = folder / _folder_name(track)
-    place.mkdir()
+def _drive_track(  # noqa: PLR0913
+    place: Path,
+    progress: Progress,
+    threads: int | None,  # noqa: ARG001
+    *,
+    policy: str,
+    settings: EvaluateSettings,
+    tracks: dict[str, str],
+) -> tuple[TrackResult, list[str]]:
+    """Drive the track that a folder belongs to, and fill it; what came of it, and notes."""
+    track, driver = track_named(tracks[place.name]), open_driver(policy, settings.outputs)
+    place.mkdir(exist_ok=True)
     expert = expert_drive(track, settings.laps)
-    limit, renderer, note = PATIENCE * expert.elapsed, None, ""
+    limit, renderer, notes = PATIENCE * expert.elapsed, None, []
     with ExitStack() as stack:
         witness = _Witness(place, settings)
         stack.callback(witness.close)
@@ -162,6 +169,7 @@ def _drive_track(
 
             game = replace(practice_settings(settings), track=track.name)
             driven, note = drive_in_real_time(driver.policy, track, game, witness, settings.laps, limit, progress)
+            notes += [f"{track.name}: {note}"] if note else []
         else:
             world = World(track, expert=True)
             camera = stack.enter_context(Camera(world, practice_settings(settings)))
@@ -176,8 +184,19 @@ def _drive_track(
                 progress=progress,
             )
             renderer = camera.renderer
-    pictures = [path.relative_to(folder) for path in witness.pictures]
-    return _result(track, driven, expert, renderer, pictures), driven, note
+    result = _result(track, driven, expert, renderer, [path.relative_to(place.parent) for path in witness.pictures])
+    if result.laps < settings.laps:
+        notes.append(
+            f"{track.name}: after {result.elapsed_s:.0f} s, {PATIENCE:g} times the expert's time, only "
+            f"{result.laps} of {settings.laps} laps were complete"
+        )
+    try:
+        from acpilot.evaluation.track_map import draw_track_map
+    except ImportError:
+        notes.append("no track map: it needs matplotlib; pip install matplotlib")
+    else:
+        draw_track_map(track, driven, place / _MAP)
+    return result, notes
 
 
 class _Witness(Observer):
@@ -248,13 +267,13 @@ def _result(track: Track, driven: Drive, expert: Drive, renderer: str | None, pi
     )
 
 
-def _to_json(driver: Driver, settings: EvaluateSettings, results: Sequence[TrackResult]) -> str:
+def _to_json(policy: str, rate: float, settings: EvaluateSettings, results: Sequence[TrackResult]) -> str:
     chosen = settings_record(settings)
     for name in ("out", "json", "video", "track"):  # they do not decide the figures
         del chosen[name]
     record = {
-        "policy": driver.name,
-        "rate_hz": driver.rate,
+        "policy": policy,
+        "rate_hz": rate,
         "settings": chosen,
         "tracks": [asdict(result) for result in results],
         "autonomy": {"median": median(r.autonomy for r in results), "worst": min(r.autonomy for r in results)},

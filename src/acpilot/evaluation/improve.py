@@ -7,13 +7,16 @@ interrupted run has left of it, so that the same command goes on where it was.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acpilot.dataset.combine import combine, copy_dataset
 from acpilot.dataset.convert import convert
 from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.engine import run
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import PolicyDriver
@@ -25,7 +28,15 @@ from acpilot.policy.load import load
 from acpilot.practice.game import ensure_panda, track_named
 from acpilot.progress import Progress, Show
 from acpilot.session import Session, settings_record
-from acpilot.settings import CombineSettings, ConvertSettings, EvaluateSettings, ImproveSettings, TrainSettings
+from acpilot.settings import (
+    CombineSettings,
+    ConvertSettings,
+    EngineSettings,
+    EvaluateSettings,
+    ImproveSettings,
+    PracticeSettings,
+    TrainSettings,
+)
 
 FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
@@ -230,21 +241,39 @@ def _evaluation_settings(settings: ImproveSettings) -> EvaluateSettings:
 def _collect(
     folder: ImprovedFolder, number: int, dataset: Dataset, settings: ImproveSettings, progress: Progress
 ) -> None:
-    """Let the policy of the round before drive, and add what it met to the dataset."""
-    policy = folder.round(number - 1)
-    driver = PolicyDriver(load(policy.onnx_file))
-    driver.name = f"{policy.folder.name}/{policy.onnx_file.name}"
+    """Let the policy of the round before drive, on several tracks at once, and add what it met to the dataset."""
     practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
-    sessions = []
-    for track in _tracks(settings, number):
-        place = folder.session(number, track)
-        if not place.exists():
-            collect(driver, replace(practice, track=track), place, progress)
-        sessions.append(Session.open(place))
-        convert(sessions[-1], ConvertSettings(), progress)
+    places = {folder.session(number, track): track for track in _tracks(settings, number)}
+    work = partial(
+        _meet,
+        policy=folder.round(number - 1),
+        practice={place.name: replace(practice, track=track) for place, track in places.items()},
+    )
+    missing = [place for place in places if not place.exists()]
+    with closing(run(work, missing, EngineSettings(), progress)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome.result, AcpilotError):
+                raise outcome.result
+    sessions = [Session.open(place) for place in places]
+    for session in sessions:
+        convert(session, ConvertSettings(), progress)
     if not Dataset.is_one(folder.dataset_folder):
         copy_dataset(dataset, folder.dataset_folder)
     combine(sessions, CombineSettings(out=folder.dataset_folder), progress)
+
+
+def _meet(
+    place: Path,
+    progress: Progress,
+    threads: int | None,  # noqa: ARG001
+    *,
+    policy: PolicyFolder,
+    practice: dict[str, PracticeSettings],
+) -> None:
+    """Let a policy drive, and keep what it meets as a session there."""
+    driver = PolicyDriver(load(policy.onnx_file))
+    driver.name = f"{policy.folder.name}/{policy.onnx_file.name}"
+    collect(driver, practice[place.name], place, progress)
 
 
 def _train(  # noqa: PLR0913, PLR0917
