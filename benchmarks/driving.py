@@ -26,11 +26,10 @@ which few tracks have many. Draws are of other seeds."""
 STARTS = 3
 """Sessions of each track, each from a standing start and longer than a lap."""
 PACE, DISTURBANCE = "0.98", "0.8"
-"""Of the expert in the recordings, for what docs/learning.md says. Lap times are told beside its own at full pace."""
+"""Of the expert in the recordings, for what docs/learning.md says. In improve it answers at full pace; lap times are
+told beside its own at that."""
 LEARNT_PACE = "0.93"
 """Of that, what is learnt."""
-IMPROVED_PACE = "0.96"
-"""Of the expert's answers in improve."""
 DRAWN_FROM = range(1_000, 1_000_000)
 TRACKS_OF_A_DRAW = 4
 PAGES = "acpilot_driving"
@@ -119,8 +118,8 @@ def main() -> None:
     print(f"trained in {(time.monotonic() - start) / 60:.1f} min on {os.cpu_count()} cores", flush=True)
     evaluate(policy / "model.onnx", arguments.draws, arguments.laps, folder / "evaluations")
     start = time.monotonic()
-    told = acpilot("improve", policy, dataset, "--out", improved.folder, "--rounds", arguments.rounds, "--pace",
-                   IMPROVED_PACE, "--renderer", "software")  # fmt: skip
+    told = acpilot("improve", policy, dataset, "--out", improved.folder, "--rounds", arguments.rounds,
+                   "--renderer", "software")  # fmt: skip
     print(f"{told}improved in {(time.monotonic() - start) / 60:.1f} min", flush=True)
     evaluate(improved.policy.onnx_file, arguments.draws, arguments.laps, folder / "evaluations")
 
