@@ -1,7 +1,7 @@
 """A dataset's table → what is learnt: for each example its pictures, its speed and its labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,8 @@ _UNEVEN = 0.05
 """A recorder's rate is never quite the one that it was asked for."""
 _ROLLING = 20.0
 """km/h, below which a measured acceleration says nothing of the bend."""
+_TO_A_SLIDE = 1.15
+"""From the acceleration to the side that a driver hardly exceeded to that of a slide."""
 _TOLERANCE = 0.01
 """So far labels may be out of their range: of a calibrated steering wheel."""
 
@@ -110,19 +112,23 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     training = np.flatnonzero(known & (table["split"] == "train"))
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
-    steering, throttle = (labels[training, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
-    _refuse_too_little(dataset, steering, settings.slowest)
+    _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")], settings.slowest)
+    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted,
+    # is not one that a policy is to drive at a share of, and what was asked of the tyres may have been too much.
+    answered = np.array(["labels" in sessions[name] for name in table["session"]], bool)
+    own = training[~answered[training]]
+    own = own if len(own) else training
+    steering, throttle = (labels[own, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     grip = Grip.of(
-        speed_kmh=table["speed"][training],
+        speed_kmh=table["speed"][own],
         steering=steering,
         throttle=throttle,
-        lateral=lateral[training],
+        lateral=lateral[own],
         turning_radius=settings.turning_radius,
     )
+    if lateral[own].any():
+        preprocessing = replace(preprocessing, grip=round(_TO_A_SLIDE * grip.lateral, 3))
     limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
-    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted,
-    # and is not one that a policy is to drive at a share of.
-    answered = np.array(["labels" in sessions[name] for name in table["session"]], bool)
     limit[answered] = np.nan
     pace = np.where(answered, 1.0, settings.pace)
     pedals = labels[:, [preprocessing.outputs.index(name) for name in PEDALS]]
