@@ -36,7 +36,6 @@ SMALL = ("--driver", "virtual", "--track", "oval", "--renderer", "software", "--
 POLICIES = """
 import time
 from acpilot.policy.policy import Command
-from acpilot.policy.preprocessing import Preprocessing
 
 class Always:
     rate, needs_speed = 10.0, False
@@ -58,11 +57,6 @@ def cannot_see():
     raise ValueError("I cannot see")
 
 def ahead(): return Always("ahead", 0.0, 0.6, 0.0)
-def turning():
-    policy = Always("turning", -0.5, 0.6, 0.0)
-    policy.preprocessing = Preprocessing(grip=2.0)  # m/s2
-    return policy
-
 def both(): return Always("both", -1.0, 1.0, 0.5)
 def unsure(): return Always("unsure", 0.0, 0.6, 0.0, after=20, then=lambda: (float("nan"), 0, 0))
 def blind(): return Always("blind", 0.0, 0.6, 0.0, after=20, then=cannot_see)
@@ -194,18 +188,6 @@ def test_escape_is_heard_while_the_terminal_holds_up_what_is_printed(
     finally:
         process.kill()
         process.wait()
-
-
-def test_in_a_bend_the_throttle_is_held_back_by_what_the_car_measures(start_game: Start, folder: Path) -> None:
-    game = start_game(*SMALL)
-    car = Car(game)
-    with running(*flags(game, "--model", "policies:turning"), folder=folder) as process:
-        wait_for(lambda: car.gamepad.throttle == pytest.approx(0.6, abs=0.01), "a car that sets off", 60)
-        wait_for(lambda: 0 < car.gamepad.throttle < 0.1, "a bend that takes what the tyres bear", 20)
-        assert car.gamepad.steering == pytest.approx(-0.5, abs=0.01)
-        process.send_signal(signal.SIGINT)
-        code, output = ended(process)
-    assert code == 0, output
 
 
 def test_a_policy_that_fails_lets_go_and_says_why(start_game: Start, folder: Path) -> None:

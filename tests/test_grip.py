@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acpilot.evaluation.closed_loop import Observer, drive
-from acpilot.evaluation.drivers import Look, PolicyDriver
 from acpilot.learning.grip import Grip
-from acpilot.policy.policy import Command
-from acpilot.policy.preprocessing import Preprocessing
-from acpilot.practice.track import make_track
-from acpilot.practice.world import World
 
 GRIP = Grip(sideways=9.0, lateral=8.0, throttle=np.array([0.5, 0.5, 0.75, 1.0]), turning_radius=5.0)
-DARK = np.zeros((8, 8, 3), np.uint8)
 PUSH = st.floats(-1, 1, width=32)
 
 
@@ -69,54 +62,3 @@ def test_what_was_driven_is_never_too_much(driven: float, speed: float, steering
     assert (most <= [[straight + 1e-6, 1]]).all()
     sharper = most_pedals(pedals(driven), speeds, wheel * 1.2, across * 1.2)
     assert (sharper <= most + 1e-6).all()
-
-
-@given(st.builds(Command, st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1)), st.floats(-30, 30), st.floats(1, 20))
-def test_tyres_that_turn_a_car_have_less_for_the_pedals(command: Command, lateral: float, grip: float) -> None:
-    held_back = command.within_grip(lateral, grip)
-    assert held_back.steering == command.steering
-    assert command.within_grip(0.0, grip) == command
-    assert held_back.throttle <= command.throttle
-    assert held_back.brake <= command.brake
-    assert command.within_grip(-lateral, grip) == held_back
-    if abs(lateral) >= grip:
-        assert held_back.throttle <= 0.05
-        assert held_back.brake <= 0.15
-
-
-class _Hasty:
-    """Full throttle, and always the same steering."""
-
-    name, rate, needs_speed = "hasty", 20.0, False
-
-    def __init__(self, grip: float | None) -> None:
-        self.preprocessing = Preprocessing(grip=grip)
-
-    def band(self, width: int, height: int) -> tuple[int, int, int, int]:
-        return 0, 0, width, height
-
-    def drive(self, band: np.ndarray, speed_kmh: float) -> Command:  # noqa: ARG002
-        return Command(-0.15, 1.0, 0.0)
-
-    def reset(self) -> None:
-        pass
-
-
-class _Slides(Observer):
-    """The largest angle between where the car points and where it goes, radians."""
-
-    largest = 0.0
-
-    def decided(self, world: World, look: Look, command: Command) -> None:  # noqa: ARG002
-        self.largest = max(self.largest, abs(np.arctan2(world.car.vy, max(world.car.vx, 1.0))))
-
-
-def test_a_policy_that_knows_the_tyres_grip_slides_less() -> None:
-    slides = []
-    for grip in (None, 8.0):
-        seen = _Slides()
-        world = World(make_track("oval"), expert=True)
-        drive(PolicyDriver(_Hasty(grip)), world, seen, laps=1, limit=20.0, look=lambda: DARK)
-        slides.append(seen.largest)
-    free, held_back = slides
-    assert held_back < 0.75 * free, slides

@@ -164,7 +164,7 @@ def _cut_short(path: Path) -> Path:
         (_cut_short, "is damaged or no ONNX file"),
         (write_model, "does not say how pictures are prepared for it"),
         (lambda path: write_model(path, metadata="{}"), "its preprocessing is damaged"),
-        (lambda path: write_model(path, metadata='{"format": 3}'), "has format 3, this acpilot reads up to 2"),
+        (lambda path: write_model(path, metadata='{"format": 2}'), "has format 2, this acpilot reads up to 1"),
         (lambda path: write_model(path, height=64, metadata=Preprocessing().to_json()), "a network of another shape"),
         (lambda path: path, "there is no policy at"),
         (lambda path: _text(path.with_suffix(".pkl")), "is no policy that acpilot knows: it reads .onnx"),

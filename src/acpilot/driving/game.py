@@ -4,7 +4,7 @@ import numpy as np
 
 from acpilot.clock import now
 from acpilot.driving.screen import Screen
-from acpilot.telemetry.pages import GRAVITY, PHYSICS, Status
+from acpilot.telemetry.pages import PHYSICS, Status
 from acpilot.telemetry.shared_memory import PageReader
 from acpilot.window import Area, Window, visible_area
 
@@ -53,11 +53,6 @@ class Game:
     def speed_kmh(self) -> float | None:
         """None without pages."""
         return None if self.reader is None else float(self.physics["speed_kmh"])
-
-    @property
-    def lateral_acceleration(self) -> float:
-        """Along the car's x axis, m/s²; 0 without pages."""
-        return 0.0 if self.reader is None else GRAVITY * float(self.physics["acceleration_g"][0])
 
     def part(self, left: int, top: int, width: int, height: int) -> Area:
         """A part of the window's picture, as an area of the screen."""

@@ -70,7 +70,6 @@ class DrivingLoop:
         self._controls, self._guard = Controls(settings), Guard(game, settings)
         # Policies of acpilot's own take views; what a user's function makes of one is not known.
         self._takes_views = hasattr(policy, "preprocessing")
-        self._grip: float | None = getattr(getattr(policy, "preprocessing", None), "grip", None)
         self._late_after = round(NS / self.pacer.hz + settings.grace_ms * 1e6)
         self._shaped, self._drives = 0, False
         self._setting = Lock()
@@ -132,8 +131,7 @@ class DrivingLoop:
             raise AcpilotError(
                 f"{policy.name} failed {when}: {type(error).__name__}: {error} ({at.filename}, line {at.lineno})"
             ) from error
-        command = checked(command, policy.name, when)
-        return command if self._grip is None else command.within_grip(self.game.lateral_acceleration, self._grip)
+        return checked(command, policy.name, when)
 
     def _rest(self, why: str, since: int) -> Cycle:
         if (taken_over := self._set(REST)) is not None:

@@ -32,7 +32,7 @@ class Driver(Protocol):
 
 
 class PolicyDriver:
-    """A policy, which sees pictures and speed only; from the car's acceleration its pedals are held back."""
+    """A policy, which sees pictures and speed only."""
 
     def __init__(self, policy: Policy) -> None:
         """Seat a policy.
@@ -44,7 +44,6 @@ class PolicyDriver:
             raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
         self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
         self.policy = policy
-        self._grip: float | None = getattr(getattr(policy, "preprocessing", None), "grip", None)
         self.note: str = getattr(policy, "note", "")
         """What the user should know of it."""
 
@@ -53,8 +52,7 @@ class PolicyDriver:
         picture = look()
         left, top, width, height = self.policy.band(picture.shape[1], picture.shape[0])
         band = np.ascontiguousarray(picture[top : top + height, left : left + width])
-        command = self.policy.drive(band, world.car.speed * 3.6)
-        return command if self._grip is None else command.within_grip(world.car.ay, self._grip)
+        return self.policy.drive(band, world.car.speed * 3.6)
 
 
 class ExpertDriver:

@@ -1,7 +1,7 @@
 """A dataset's table → what is learnt: for each example its pictures, its speed and its labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,8 +20,6 @@ _UNEVEN = 0.05
 """A recorder's rate is never quite the one that it was asked for."""
 _ROLLING = 20.0
 """km/h, below which a measured acceleration says nothing of the bend."""
-_TO_A_SLIDE = 1.15
-"""From the acceleration to the side that a driver hardly exceeded to that of a slide."""
 _TOLERANCE = 0.01
 """So far labels may be out of their range: of a calibrated steering wheel."""
 
@@ -126,8 +124,6 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         lateral=lateral[own],
         turning_radius=settings.turning_radius,
     )
-    if lateral[own].any():
-        preprocessing = replace(preprocessing, grip=round(_TO_A_SLIDE * grip.lateral, 3))
     limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
     limit[answered] = np.nan
     pace = np.where(answered, 1.0, settings.pace)

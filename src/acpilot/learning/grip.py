@@ -9,8 +9,6 @@ from typing import Self
 
 import numpy as np
 
-from acpilot.policy.policy import ALWAYS_BRAKE
-
 SIDEWAYS = 7.0
 """m/s² that any car on a dry road bears in a bend; where more was driven, that counts."""
 KMH = 3.6
@@ -21,6 +19,8 @@ _BIN = 10.0
 """km/h, of the speeds that are looked at together."""
 _ENOUGH = 20
 """Examples of such speeds, to tell how much throttle the tyres bear there."""
+_ALWAYS = 0.15
+"""Of the brake pedal, in whatever bend."""
 
 
 @dataclass(frozen=True)
@@ -97,5 +97,5 @@ class Grip:
         spare = np.sqrt(1 - used**2)
         straight = np.interp(speed_kmh, _BIN * (np.arange(len(self.throttle)) + 0.5), self.throttle)
         throttle = np.maximum(spare * straight, np.minimum(driven[:, 0], straight))
-        brake = np.maximum(ALWAYS_BRAKE + (1 - ALWAYS_BRAKE) * spare, driven[:, 1])
+        brake = np.maximum(_ALWAYS + (1 - _ALWAYS) * spare, driven[:, 1])
         return np.stack([throttle, brake], axis=1).astype(np.float32)

@@ -13,8 +13,6 @@ Device = Literal["auto", "cpu", "cuda", "directml"]
 
 LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
 """Least and most of each part of a command, in their order."""
-ALWAYS_THROTTLE, ALWAYS_BRAKE = 0.05, 0.15
-"""Of the pedals, in whatever bend."""
 
 
 class Command(NamedTuple):
@@ -30,20 +28,6 @@ class Command(NamedTuple):
     def limited(self) -> "Command":
         """The command nearest to this within its range; what is not a number stays so, for others to refuse."""
         return Command(*(min(max(value, low), high) for value, (low, high) in zip(self, LIMITS.values(), strict=True)))
-
-    def within_grip(self, lateral: float, grip: float) -> "Command":
-        """The same with no more of a pedal than tyres bear that turn the car, or slide.
-
-        What they give in all directions together is a circle: a share u across leaves √(1 − u²) along the road. One
-        picture does not show how much of it is used up.
-
-        Args:
-            lateral: the car's acceleration to either side, m/s².
-            grip: from which they slide, m/s².
-        """
-        spare = math.sqrt(1 - min(1.0, abs(lateral) / grip) ** 2)
-        most = (max(ALWAYS_THROTTLE, spare), ALWAYS_BRAKE + (1 - ALWAYS_BRAKE) * spare)
-        return self._replace(throttle=min(self.throttle, most[0]), brake=min(self.brake, most[1]))
 
     def with_one_pedal(self) -> "Command":
         """The same with the larger of the pedals alone, the brake if neither is: nobody drives with both."""

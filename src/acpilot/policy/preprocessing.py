@@ -16,7 +16,7 @@ from acpilot.errors import AcpilotError
 from acpilot.policy.policy import LIMITS, Command
 from acpilot.policy.scaling import area_means
 
-FORMAT = 2
+FORMAT = 1
 """Version of the description that this program writes, and the newest that it reads."""
 
 
@@ -46,9 +46,6 @@ class Preprocessing:
     """Order of the outputs."""
     rate: float = 10.0
     """Decisions a second."""
-    grip: float | None = None
-    """m/s² to the side from which tyres slide, as far as the driver's laps tell: where the car measures as much, pedals
-    are held back. None when they do not."""
 
     def __post_init__(self) -> None:
         left, top, width, height = self.crop
@@ -59,7 +56,6 @@ class Preprocessing:
             )
         whole = min(self.size) > 0 and 0 <= self.past_frames <= 16 and 1 <= self.spacing <= 600
         numbers = all(map(math.isfinite, (self.scale, self.offset, self.rate))) and self.rate > 0
-        numbers &= self.grip is None or (math.isfinite(self.grip) and self.grip > 0)
         known = sorted(self.outputs) == sorted(LIMITS) and self.colours in ("RGB", "BGR")
         if not (whole and numbers and known):
             raise AcpilotError(f"no policy can have this preprocessing: {self}")
