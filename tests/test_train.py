@@ -328,6 +328,18 @@ def test_a_slide_leaves_little_of_the_pedals_though_the_wheel_is_straight(datase
     assert (brakes[1][1::2] == 1).all()
 
 
+def test_how_a_policy_slid_is_not_what_tyres_bear(dataset: Dataset) -> None:
+    rows = read_rows(dataset)
+    for row in rows[:80]:
+        row[COLUMNS.index("session")] = "met"
+        row[COLUMNS.index("lateral_acceleration")] = -12.0
+    write_rows(dataset, rows)
+    met = dataset.record["sessions"]["met"] = {**dataset.record["sessions"]["drive"], "labels": "expert"}
+    assert read_examples(dataset, TrainSettings())[0].grip.lateral == 7
+    del met["labels"]
+    assert read_examples(dataset, TrainSettings())[0].grip.lateral == 12, "a driver's own it would be"
+
+
 def test_two_processes_train_one_policy(trained: PolicyFolder, dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "together"
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "acpilot", "train"]
