@@ -117,7 +117,7 @@ def test_a_frames_instant_is_that_of_the_physics_it_shows(fps: str, start_game: 
     differences = clock_differences(only_session(tmp_path))
     # benchmarks/alignment.py measures how good it is; here, on a machine under load, what must never be.
     assert np.median(np.abs(differences)) <= 34
-    assert np.quantile(np.abs(differences), 0.98) <= 150, "but while the whole machine stands still"
+    assert np.abs(differences).max() <= 150
 
 
 def test_escape_in_any_window_stops(start_game: Start, screen: xdisplay.Display, tmp_path: Path) -> None:
