@@ -78,6 +78,8 @@ def run(
     named: dict[Path, Path] = {}
     for folder in folders:
         named.setdefault(folder.resolve(), folder)
+    if not named:
+        return
     engine = settings.engine or ("ray" if settings.address else "local")
     if engine == "local" and len(named) == 1:
         (folder,) = named.values()
@@ -104,6 +106,21 @@ def run(
                 yield Outcome(folder, result, lost[folder])
             if share := done + workers.underway():
                 progress(round(1000 * share), 1000 * len(named))
+
+
+def run_here(work: Work[T], folders: Iterable[Path], progress: Progress) -> dict[Path, T]:
+    """Work on folders in this machine's processes; what came of each, by its name as it was given.
+
+    Raises:
+        AcpilotError: of the first folder that has a fault; work on the others is ended.
+    """
+    done: dict[Path, T] = {}
+    with closing(run(work, folders, EngineSettings(engine="local"), progress)) as outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome.result, AcpilotError):
+                raise outcome.result
+            done[outcome.folder] = outcome.result
+    return done
 
 
 def attempt(work: Work[T], folder: Path, progress: Progress, threads: int | None) -> T | AcpilotError:

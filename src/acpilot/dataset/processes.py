@@ -33,7 +33,7 @@ class Processes:
 
     def __init__(self, work: Work[Any], count: int, _: str | None) -> None:
         processors = os.cpu_count() or 1
-        self._most = max(1, min(count, processors))
+        self._most = min(count, processors)
         self._work, self._threads = work, processors // self._most
         self._context = multiprocessing.get_context("spawn")
         self._waiting: deque[Path] = deque()

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from PIL import Image
 
 from acpilot.clock import NS
 from acpilot.dataset.contact_sheet import draw_inputs
-from acpilot.dataset.engine import run
+from acpilot.dataset.engine import run_here
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import (
     PATIENCE,
@@ -34,7 +34,7 @@ from acpilot.practice.track import Track
 from acpilot.practice.world import World
 from acpilot.progress import Progress
 from acpilot.session import settings_record
-from acpilot.settings import EngineSettings, EvaluateSettings, PracticeSettings, RecordSettings
+from acpilot.settings import EvaluateSettings, PracticeSettings, RecordSettings
 from acpilot.video.screen import VideoWriter
 
 RECORD_NAME, _MAP, _VIDEO = "evaluation.json", "track_map.png", "drive.mkv"
@@ -115,12 +115,13 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
         places = [part / folder for folder in tracks]
         work = partial(_drive_track, policy=policy, settings=settings, tracks=tracks)
         done: dict[Path, tuple[TrackResult, list[str]]] = {}
-        for together in [[place] for place in places] if settings.real_time else [places]:  # there is one screen
-            with closing(run(work, together, EngineSettings(), progress)) as outcomes:
-                for outcome in outcomes:
-                    if isinstance(outcome.result, AcpilotError):
-                        raise outcome.result
-                    done[outcome.folder] = outcome.result
+        groups = [[place] for place in places] if settings.real_time else [places]  # there is one screen
+        for number, together in enumerate(groups):
+
+            def of_all(way: int, of: int, number: int = number) -> None:
+                progress(number * of + way, len(groups) * of)
+
+            done |= run_here(work, together, of_all)
         results = [done[place][0] for place in places]
         notes += [note for place in places for note in done[place][1]]
         record = _to_json(name, rate, settings, results)

@@ -7,7 +7,6 @@ interrupted run has left of it, so that the same command goes on where it was.
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from acpilot.dataset.combine import combine, copy_dataset
 from acpilot.dataset.convert import convert
 from acpilot.dataset.dataset import Dataset
-from acpilot.dataset.engine import run
+from acpilot.dataset.engine import run_here
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import PolicyDriver
@@ -31,7 +30,6 @@ from acpilot.session import Session, settings_record
 from acpilot.settings import (
     CombineSettings,
     ConvertSettings,
-    EngineSettings,
     EvaluateSettings,
     ImproveSettings,
     PracticeSettings,
@@ -250,10 +248,7 @@ def _collect(
         practice={place.name: replace(practice, track=track) for place, track in places.items()},
     )
     missing = [place for place in places if not place.exists()]
-    with closing(run(work, missing, EngineSettings(), progress)) as outcomes:
-        for outcome in outcomes:
-            if isinstance(outcome.result, AcpilotError):
-                raise outcome.result
+    run_here(work, missing, progress)
     sessions = [Session.open(place) for place in places]
     for session in sessions:
         convert(session, ConvertSettings(), progress)
