@@ -194,7 +194,7 @@ def test_a_dataset_of_before_corrections_can_be_added_to(sessions: list[Path], t
 
 
 def test_sessions_and_datasets_of_earlier_versions_go_together(sessions: list[Path], tmp_path: Path) -> None:
-    out, since = tmp_path / "dataset", ("correction", "lateral_acceleration")
+    out, since = tmp_path / "dataset", ("correction", "lateral_acceleration", "wanted_speed")
     assert combine(sessions[:2], out)[0] == 0
     table = table_of(out)
     leave_out(out / "complete_dataset.csv", since)
@@ -250,9 +250,14 @@ def _of_one_name(sessions: list[Path]) -> None:
     sessions[1] = Path(shutil.move(sessions[1], sessions[0].parent / "elsewhere" / "first"))
 
 
+def _with_damaged_answers(sessions: list[Path]) -> None:
+    Session.open(sessions[1]).wanted_speed_file.write_bytes(b"")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
+        (_with_damaged_answers, "wanted_speed.npy is damaged"),
         (_unconverted, "second has not been converted: run 'acpilot convert"),
         (_marked_since, "second was marked or re-aligned after it was converted"),
         (_without_an_image, "frame_000003.jpg is missing"),

@@ -17,7 +17,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Camera, Observer, drive
 from acpilot.evaluation.collect import collect
-from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver, expert_controls
+from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver, expert_controls, expert_speed_kmh
 from acpilot.evaluation.improve import ImprovedFolder
 from acpilot.evaluation.improve import improve as improve_policy
 from acpilot.learning.training import train
@@ -106,11 +106,11 @@ class _Answers(Observer):
     """What the expert would have done at each decision."""
 
     def __init__(self) -> None:
-        self.given: list[tuple[float, float, float]] = []
+        self.given: list[tuple[float, float, float, float]] = []
 
     def decided(self, world: World, *_: object) -> None:
         answer = expert_controls(world)
-        self.given.append((answer.steering, answer.throttle, answer.brake))
+        self.given.append((answer.steering, answer.throttle, answer.brake, expert_speed_kmh(world)))
 
 
 def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
@@ -128,8 +128,11 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     driver = PolicyDriver(load(place / "best_save"))
     with Camera(world, SEEN) as camera:
         drive(driver, world, answers, laps=1, limit=1000, look=camera.look)
-    labels = np.array([[float(row[name]) for name in ("steering", "throttle", "brake")] for row in first])
-    assert labels == pytest.approx(np.array(answers.given)[[int(row["frame"]) for row in first]], abs=2e-6)
+    names = ("steering", "throttle", "brake", "wanted_speed")
+    labels = np.array([[float(row[name]) for name in names] for row in first])
+    given = np.array(answers.given)[[int(row["frame"]) for row in first]]
+    assert labels[:, :3] == pytest.approx(given[:, :3], abs=2e-6)
+    assert labels[:, 3] == pytest.approx(given[:, 3], abs=1e-3)
     assert len(labels) > 0.9 * len(answers.given)
 
     for entries in (dataset.record["sessions"], json.loads(folder.round(2).record_file.read_text())["sessions"]):

@@ -296,6 +296,25 @@ def test_beside_its_line_the_expert_slows_down_for_bends_alone() -> None:
     assert brakes[1] > 0.1
 
 
+def test_up_to_the_speed_that_it_wants_the_expert_does_not_brake_for_a_bend() -> None:
+    track = make_track("allround")
+    expert = Expert(track)
+    line = expert.line
+    soon = np.roll(line.limit, -10)
+    before_bends = np.flatnonzero((soon < 0.9 * line.limit) & (line.limit < 50))
+    assert len(before_bends) > 10
+    for index in before_bends.tolist():
+        x, y = line.points[index].tolist()
+        limit, heading = float(line.limit[index]), float(line.heading[index])
+        slower, faster = (Car(x, y, 0.0, heading, share * limit) for share in (0.6, 1.1))
+        assert slower.vx < expert.wanted_speed(slower)
+        assert expert.controls(slower).brake == 0
+        assert faster.vx > expert.wanted_speed(faster)
+        assert expert.controls(faster).brake > 0.1
+    assert (line.limit >= line.speed - 1e-9).all()
+    assert (line.limit > line.speed + 5).any(), "out of bends the engine takes time"
+
+
 def test_a_lost_expert_is_put_back(oval: Track) -> None:
     world = World(oval, expert=True)
     put(world, 20, left=60.0, turned=1.5, speed=20.0)

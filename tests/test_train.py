@@ -55,7 +55,7 @@ def write_dataset(folder: Path) -> Dataset:
         name = f"images/drive/frame_{i:06d}.jpg"
         Image.fromarray(road(steering)).save(folder / name, quality=95)
         values = (name, steering, float(abs(steering) < 0.4), 0.0, 80 + i % 7, 3, "drive", i, i / 10, 0.0, i // 64)
-        rows.append([*values, 0.0, 0, "validation" if i >= 160 else "train", 1.0])
+        rows.append([*values, 0.0, 0.0, 0, "validation" if i >= 160 else "train", 1.0])
     write_rows(dataset, rows)
     entry = {"fps": 10.0, "car": "car", "track": "track", "error_bound_ms": 1.0, "conversion": {"fps": None}}
     dataset.record["sessions"]["drive"] = entry
@@ -310,6 +310,22 @@ def test_an_experts_answers_hold_at_the_speed_that_they_were_given_at(dataset: D
     dataset.record["sessions"]["drive"]["labels"] = "expert"
     answered = read_examples(dataset, TrainSettings(pace=0.9))[0]
     assert answered.speed == pytest.approx(driven.speed / 0.9), "the policy's own, at whatever pace it drove"
+
+
+def test_the_speed_that_an_expert_would_have_is_wanted_exactly(dataset: Dataset) -> None:
+    rows = read_rows(dataset)
+    for number, row in enumerate(rows):
+        row[COLUMNS.index("wanted_speed")] = (0.0, 50.0, 300.0)[number % 3]
+    write_rows(dataset, rows)
+    driven = read_examples(dataset, TrainSettings(pace=0.9))[0]
+    dataset.record["sessions"]["drive"]["labels"] = "expert"
+    answered = read_examples(dataset, TrainSettings(pace=0.9))[0]
+    assert answered.wanted[1::3] == pytest.approx(50.0), "whatever the pedals say at the speed that the policy had"
+    assert answered.wanted[2::3] == pytest.approx(np.array([[answered.speed.max(), np.inf]] * (ROWS // 3)))
+    pressed = answered.labels[::3, 1] == 1
+    assert (answered.wanted[::3][pressed, 1] == np.inf).all(), "where it said nothing, the throttle asks for any more"
+    assert answered.wanted[::3][~pressed, 0] == pytest.approx(answered.speed[::3][~pressed])
+    assert driven.wanted[1::3] != pytest.approx(50.0), "of a driver's own rows it says nothing"
 
 
 def test_a_slide_leaves_little_of_the_pedals_though_the_wheel_is_straight(dataset: Dataset) -> None:

@@ -127,6 +127,8 @@ class Session:
         self.conversion_file = folder / "processed_data.json"
         self.lock_file = folder / "convert.lock"
         self.contact_sheet_file = folder / "contact_sheet.png"
+        self.wanted_speed_file = folder / "wanted_speed.npy"
+        """Only where the practice game's expert gave the labels: km/h, float32, one of each frame."""
         self.debug_file = folder / "debug.log"
         self.marks_file = folder / "marks.json"
         self.lag_file = folder / "lag.json"

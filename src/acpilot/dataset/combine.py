@@ -238,6 +238,12 @@ def _rows_of(session: Session, name: str) -> list[Row]:
     # Where a policy drove, a person only did after taking over.
     added = {"session": name, "correction": str(int(bool(session.manifest.drivers))), "split": "", "weight": ""}
     rows = _driven_by_person(session, _read(session.labels_file))
+    if session.wanted_speed_file.exists():
+        try:
+            wanted = np.load(session.wanted_speed_file)
+            rows = [{**row, "wanted_speed": f"{wanted[int(row['frame'])]:.3f}"} for row in rows]
+        except (OSError, EOFError, ValueError, IndexError):
+            raise AcpilotError(f"{session.wanted_speed_file} is damaged: delete it to do without it") from None
     return [{**ADDED_SINCE, **row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in rows]
 
 

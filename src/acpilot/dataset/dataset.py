@@ -13,11 +13,12 @@ FORMAT = 1
 """Version of the record that this program writes, and the newest that it reads."""
 COLUMNS = (
     "image_name", "steering", "throttle", "brake", "speed", "gear", "session", "frame", "timestamp",
-    "normalized_position", "lap", "lateral_acceleration", "correction", "split", "weight",
+    "normalized_position", "lap", "lateral_acceleration", "wanted_speed", "correction", "split", "weight",
 )  # fmt: skip
 """Columns of ``complete_dataset.csv``. Speed in km/h, timestamp in seconds since the session's start, acceleration in
-m/s²; correction is 1 where a driver had taken over from a policy, else 0."""
-ADDED_SINCE = {"lateral_acceleration": "0", "correction": "0"}
+m/s²; the wanted speed, km/h, is the one up to which an expert that gave the labels would not brake, else 0; correction
+is 1 where a driver had taken over from a policy, else 0."""
+ADDED_SINCE = {"lateral_acceleration": "0", "wanted_speed": "0", "correction": "0"}
 """Columns that tables of earlier versions lack, and what they stand for there."""
 _NUMBERS = ("gear", "frame", "lap", "correction")
 _KINDS = {"image_name": str, "session": str, "split": str, **dict.fromkeys(_NUMBERS, np.int64)}

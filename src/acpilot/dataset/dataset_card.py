@@ -19,6 +19,7 @@ COLUMN_TABLE = """\
 | `normalized_position` | 0 … 1 along the track |
 | `lap` | completed laps |
 | `lateral_acceleration` | m/s², along the car's x axis; 0 where the session does not tell |
+| `wanted_speed` | km/h up to which the practice game's expert would not have braked there; 0 where it did not answer |
 | `correction` | 1 where a driver had taken over from a policy, else 0 |
 | `split` | train, validation or test; never within a group (see below) |
 | `weight` | 1 / √(number of rows with like steering), mean 1: rare steering counts more; corrections times a factor |

@@ -7,8 +7,10 @@ Learning" (arXiv 1011.0686): a policy that is trained on the expert's drives alo
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from acpilot.evaluation.closed_loop import PATIENCE, Camera, Drive, Observer, drive, expert_drive
-from acpilot.evaluation.drivers import Driver, Look, expert_controls
+from acpilot.evaluation.drivers import Driver, Look, expert_controls, expert_speed_kmh
 from acpilot.files import whole_folder
 from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named
@@ -25,20 +27,23 @@ class _Recording(Observer):
 
     def __init__(self, recorder: OffscreenRecorder) -> None:
         self._recorder = recorder
+        self.wanted_speed: list[float] = []
 
     def at_step(self, world: World) -> None:
         self._recorder.step(inputs=expert_controls(world))
 
     def decided(self, world: World, look: Look, command: Command) -> None:  # noqa: ARG002
         self._recorder.frame(look())
+        self.wanted_speed.append(expert_speed_kmh(world))
 
 
 def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: Progress) -> tuple[Session, Drive]:
     """Let a driver drive and record it as a session that convert and combine take like any other.
 
     The session's telemetry is the car's own but for steering, throttle and brake, which are the expert's answer to each
-    moment. Its manifest says so: ``game["labels"]`` is "expert", ``game["driver"]`` the driver's name. Where the car
-    was put back, the moments before are kept: there the expert's answer is worth most.
+    moment; beside it, the speed up to which the expert would not brake is kept for each frame. Its manifest says so:
+    ``game["labels"]`` is "expert", ``game["driver"]`` the driver's name. Where the car was put back, the moments before
+    are kept: there the expert's answer is worth most.
 
     Args:
         driver: whose pictures are recorded, one for each of its decisions.
@@ -58,15 +63,17 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
         session.manifest.game = {"car": CAR, "track": track.name, "driver": driver.name, "labels": "expert"}
         world = World(track, expert=True, pace=settings.pace)
         recorder = OffscreenRecorder(session, world, settings.size, driver.rate)
+        recording = _Recording(recorder)
         with Camera(world, settings) as camera:
             driven = drive(
                 driver,
                 world,
-                _Recording(recorder),
+                recording,
                 laps=laps,
                 limit=PATIENCE * expert_drive(track, laps).elapsed,
                 look=camera.look,
                 progress=progress,
             )
         recorder.close()
+        np.save(session.wanted_speed_file, np.array(recording.wanted_speed, np.float32))
     return Session.open(folder), driven

@@ -76,6 +76,12 @@ def expert_controls(world: World) -> Controls:
     return world.expert.controls(world.car)
 
 
+def expert_speed_kmh(world: World) -> float:
+    """The speed up to which the expert would not brake in the car's place, km/h."""
+    assert world.expert is not None
+    return world.expert.wanted_speed(world.car) * 3.6
+
+
 def open_driver(name: str, outputs: str | None = None) -> Driver:
     """Whoever is to drive.
 

@@ -125,9 +125,11 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         turning_radius=settings.turning_radius,
     )
     limit = fastest(runs, table["timestamp"], table["speed"], labels, grip)
+    told = answered & (table["wanted_speed"] > 0)
     limit[answered] = np.nan
+    limit[told] = table["wanted_speed"][told]
     pace = np.where(answered, 1.0, settings.pace)
-    pedals = labels[:, [preprocessing.outputs.index(name) for name in PEDALS]]
+    pedals = np.where(told[:, None], 0, labels[:, [preprocessing.outputs.index(name) for name in PEDALS]])
     speed = pace * table["speed"]
     limits = np.array([LIMITS[name] for name in preprocessing.outputs])
     return Examples(
@@ -135,7 +137,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         pictures=pictures,
         labels=np.clip(labels, limits[:, 0], limits[:, 1]).astype(np.float32),
         speed=speed.astype(np.float32),
-        wanted=wanted_speeds(speed, settings.pace * limit, pedals, settings.speed_recovery).astype(np.float32),
+        wanted=wanted_speeds(speed, pace * limit, pedals, settings.speed_recovery).astype(np.float32),
         lateral=(np.square(pace) * lateral).astype(np.float32),
         grip=grip,
         weight=table["weight"],
@@ -145,7 +147,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
 
 
 def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:
-    for name in (*LIMITS, "speed", "lateral_acceleration", "weight", "timestamp"):
+    for name in (*LIMITS, "speed", "lateral_acceleration", "wanted_speed", "weight", "timestamp"):
         low, high = LIMITS.get(name, (-np.inf, np.inf))
         values = table[name]
         bad = np.flatnonzero(~np.isfinite(values) | (values < low - _TOLERANCE) | (values > high + _TOLERANCE))

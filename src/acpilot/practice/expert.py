@@ -56,6 +56,7 @@ class Expert:
         self._heading: list[float] = self.line.heading.tolist()
         self._curvature: list[float] = self.line.curvature.tolist()
         self._speed: list[float] = (pace * self.line.speed).tolist()
+        self._limit: list[float] = (pace * self.line.limit).tolist()
         sideways = np.minimum(1.0, np.abs(self.line.curvature) * self.line.speed**2 / SIDEWAYS)
         ahead = range(math.ceil(_FORESIGHT / track.spacing) + 1)
         self._bend: list[float] = np.max([np.roll(sideways, -step) for step in ahead], axis=0).tolist()
@@ -74,6 +75,10 @@ class Expert:
         curvature = self._curvature_to_line(car, position, aside)
         throttle, brake = self._pedals(car, position, aside, curvature)
         return Controls(max(-_MOST_LOCK, min(_MOST_LOCK, _steering(curvature, car.vx))), throttle, brake)
+
+    def wanted_speed(self, car: Car) -> float:
+        """The speed, m/s, up to which the bends ahead would not make it brake in the car's place."""
+        return self._planned(self._limit, car, *self.place(car))
 
     def place(self, car: Car, index: int | None = None) -> tuple[float, float]:
         """Where along the expert's line the car is, in samples, and how far left of it, metres.
@@ -120,17 +125,20 @@ class Expert:
         most = _MOST_SIDEWAYS / max(speed * speed, 1.0)
         return max(-most, min(most, curvature))
 
+    def _planned(self, plan: list[float], car: Car, position: float, aside: float) -> float:
+        """Of a plan of speeds, m/s, the one to have in a moment: less beside the line, much less off the road."""
+        index = int(position)
+        planned = self._at(plan, position + _SPEED_TIME * abs(car.vx) / self._spacing)
+        planned *= 1 - self._bend[index] * min(_MOST_CAUTION, _CAUTION * abs(aside))
+        return planned if self._right[index] < aside < self._left[index] else min(planned, _OFF_ROAD_SPEED)
+
     def _pedals(self, car: Car, position: float, aside: float, curvature: float) -> tuple[float, float]:
         """Throttle and brake, one of them zero."""
         speed = car.vx
-        wanted = self._at(self._speed, position + _SPEED_TIME * abs(speed) / self._spacing)
-        index = int(position)
-        wanted *= 1 - self._bend[index] * min(_MOST_CAUTION, _CAUTION * abs(aside))
         bend_speed = self._pace * math.sqrt(1.1 * SIDEWAYS / max(abs(curvature), 1e-4))
-        if not self._right[index] < aside < self._left[index]:
-            bend_speed = min(bend_speed, _OFF_ROAD_SPEED)
-        wish = (min(wanted, bend_speed) - speed) / _SPEED_TIME  # away from the line the way back decides
-        resistance = DRAG * speed * speed / MASS + GRAVITY * self._slope[index] + 0.13
+        wanted = min(self._planned(self._speed, car, position, aside), bend_speed)
+        wish = (wanted - speed) / _SPEED_TIME  # away from the line the way back decides
+        resistance = DRAG * speed * speed / MASS + GRAVITY * self._slope[int(position)] + 0.13
         used = min(1.0, abs(car.ay) / _MOST_SIDEWAYS)
         spare = math.sqrt(1 - used * used)
         if wish + resistance < -0.5:

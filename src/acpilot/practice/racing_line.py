@@ -32,8 +32,10 @@ class RacingLine:
     """Its direction, float64 (n,), radians."""
     curvature: Array
     """float64 (n,), 1/m, positive to the left."""
+    limit: Array
+    """The highest speed there from which brakes and bends allow to go on, float64 (n,), m/s."""
     speed: Array
-    """What the expert drives there, float64 (n,), m/s."""
+    """What the expert drives there, float64 (n,), m/s: no more than the engine gives."""
 
 
 def make_racing_line(track: Track) -> RacingLine:
@@ -45,7 +47,7 @@ def make_racing_line(track: Track) -> RacingLine:
     curvature = _curvature(points)
     chord = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
     heading = np.arctan2(chord[:, 1], chord[:, 0])
-    return RacingLine(offset, points, heading, curvature, _speeds(track, curvature, step))
+    return RacingLine(offset, points, heading, curvature, *_speeds(track, curvature, step))
 
 
 def _flattest_offset(track: Track) -> Array:
@@ -80,8 +82,8 @@ def _curvature(points: Array) -> Array:
     return np.asarray(curvature)
 
 
-def _speeds(track: Track, curvature: Array, step: Array) -> Array:
-    """Fastest speed (n,) that corners, engine and brakes allow, sharing each tyre's grip between directions."""
+def _speeds(track: Track, curvature: Array, step: Array) -> tuple[Array, Array]:
+    """Fastest speed (n,) that corners and brakes allow, and with the engine too; directions share each tyre's grip."""
     count = len(curvature)
     bends, steps, slopes = np.abs(curvature).tolist(), step.tolist(), track.slope.tolist()
     squared = np.minimum(SIDEWAYS / np.maximum(np.abs(curvature), 1e-6), TOP_SPEED**2).tolist()
@@ -94,8 +96,9 @@ def _speeds(track: Track, curvature: Array, step: Array) -> Array:
     for there, here in pairwise(reversed(forward)):
         slowing = BRAKING * spare(there) + GRAVITY * slopes[there] + DRAG * squared[there] / MASS
         squared[here] = min(squared[here], squared[there] + 2 * steps[here] * max(0.5, slowing))
+    limit = np.sqrt(squared)
     for here, there in pairwise(forward):
         push = min(full_throttle_force(sqrt(squared[here])) / MASS, TRACTION * spare(here))
         gain = push - DRAG * squared[here] / MASS - GRAVITY * slopes[here] - 0.13
         squared[there] = min(squared[there], squared[here] + 2 * steps[here] * gain)
-    return np.asarray(np.sqrt(squared), dtype=np.float64)
+    return limit, np.sqrt(squared)
