@@ -272,7 +272,7 @@ def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game:
             env={**os.environ, **obs.environment, "COLUMNS": "400", "NO_COLOR": "1"},
         )  # fmt: skip
         seen_from_here = Path(f"/proc/{obs.pid()}/root{small}")
-        wait_for(lambda: video_written(seen_from_here, 200_000), "some video on the disk", 60)
+        wait_for(lambda: video_written(seen_from_here, 2_000_000), "some seconds of video on the disk", 60)
         subprocess.run([*inside, "sh", "-c", f"cat /dev/zero > {small}/filler"], check=False, stderr=subprocess.DEVNULL)
         _, errors = recorder.communicate(timeout=120)
         subprocess.run([*inside, "cp", "-r", str(small / "ac_telemetry_data"), str(kept)], check=True)

@@ -77,7 +77,7 @@ def write_dataset(folder: Path, *sessions: Session) -> Dataset:
             split = ("train", "validation", "test")[(i > 60) + (i > 70)]
             image = f"images/{name}/{session.image_name(i)}"
             steering = 0.3 * np.sin(i / 10)
-            rows.append([image, steering, 0.5, 0, 60 + i, 3, name, i, i / 10, 0, 0, 0, 0, split, 1])
+            rows.append([image, steering, 0.5, 0, 60 + i, 3, name, i, i / 10, 0, 0, 0, 0, 0, split, 1])
         alignment, game = session.manifest.alignment, session.manifest.game
         entries[name] = {
             "folder": str(session.folder), "car": game.get("car", ""), "track": game.get("track", ""),
