@@ -79,6 +79,29 @@ def test_corners_at_about_one_g_and_understeers_at_the_limit(kmh: int) -> None:
     assert abs(math.degrees(math.atan2(car.vy, car.vx))) < 6
 
 
+@pytest.mark.parametrize("kmh", [80, 110, 150])
+@pytest.mark.parametrize("steering", [-0.15, -0.05, 0.1])
+def test_braking_hard_in_a_bend_does_not_spin_it(kmh: int, steering: float) -> None:
+    car = Car(speed=kmh / 3.6)
+    drive(car, 1.0, Controls(steering=steering, throttle=0.3))
+    largest = 0.0
+    while car.speed > 8:
+        drive(car, DT, Controls(steering=steering, brake=1.0))
+        assert car.vx > 0
+        largest = max(largest, abs(math.degrees(math.atan2(car.vy, car.vx))))
+    assert largest < 12
+
+
+@pytest.mark.parametrize("throttle", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_slide_is_caught_though_nobody_steers_against_it(throttle: float, side: int) -> None:
+    car = Car(speed=28.0)
+    car.vy, car.yaw_rate = side * 6.0, -side * 0.6
+    drive(car, 2.0, Controls(throttle=throttle))
+    assert abs(math.degrees(math.atan2(car.vy, car.vx))) < 2
+    assert abs(car.yaw_rate) < 0.05
+
+
 def test_body_dives_and_squats() -> None:
     car = Car(speed=40.0)
     drive(car, 0.5, Controls(brake=0.8))

@@ -82,6 +82,7 @@ def test_the_static_page_names_car_and_track(start_game: Start) -> None:
     assert decode_text(static["track"]) == "random_7"
     assert decode_text(static["car"]) == "practice_coupe"
     assert 1000 <= static["track_length_m"] <= 5000
+    assert static["aid_stability"] == 1
     assert STATIC.itemsize == 684
 
 

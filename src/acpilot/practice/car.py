@@ -1,4 +1,4 @@
-"""A road-legal sports car with rear drive: four wheels, an engine, an automatic gearbox, ABS and traction control.
+"""A road-legal sports car with rear drive: an automatic gearbox, ABS, traction control and a stability program.
 
 Axes: x forward, y left, z up; angles and yaw counter-clockwise. Wheels are in the order front left, front right, rear
 left, rear right. Everything is plain Python floats: arrays of four would cost more than they save.
@@ -49,6 +49,7 @@ _WHEEL_INERTIA, _ENGINE_INERTIA = 1.3, 0.14  # kg m²
 _DIFFERENTIAL = 45.0  # N m per rad/s of difference: a limited slip differential
 
 _BRAKE_TORQUE = (2800.0, 2800.0, 1150.0, 1150.0)  # N m at full pedal; weak behind: braking in a bend is safe
+_SLIDE = (0.09, 0.15)  # slip of the rear axle to the side at which the stability program begins, and does all it can
 _FINAL_DRIVE = 4.0
 _RATIOS = tuple(ratio * _FINAL_DRIVE for ratio in (3.3, 2.18, 1.6, 1.27, 1.06, 0.9))
 _RPM = 30 / math.pi  # per rad/s
@@ -232,6 +233,7 @@ class Car:
         self.load = loads = self._loads()
         locking = _DIFFERENTIAL * (speeds[3] - speeds[2])
         force_x = force_y = moment = 0.0
+        eased, helper = self._stability_program()
         for i in range(4):
             x, y, load, speed = WHEEL_X[i], WHEEL_Y[i], loads[i], speeds[i]
             along, across = vx - yaw_rate * y, vy + yaw_rate * x
@@ -245,14 +247,15 @@ class Car:
             # ABS and traction control hand a tyre no more torque than it can pass on beside its sideways force.
             room = TYRE_RADIUS * sqrt(max(0.04 * most * most, most * most - side_forces[i] * side_forces[i]))
             drive, inertia = 0.0, _WHEEL_INERTIA
+            brake = _BRAKE_TORQUE[i] * (max(self.brake, eased) if i == helper else self.brake * (1 - eased))
             if i > 1:
                 inertia = driven_inertia
-                drive = min(torque, 0.97 * room) + (locking if i == 2 else -locking)
+                drive = min(torque * (1 - eased), 0.97 * room) + (locking if i == 2 else -locking)
             stiffness = per_slip * _LENGTHWAYS / pace  # N per m/s of sliding
             gain = dt / inertia
             damping = 1 + stiffness * TYRE_RADIUS * TYRE_RADIUS * gain
             speed = (speed + (drive + stiffness * along * TYRE_RADIUS) * gain) / damping
-            braking = min(self.brake * _BRAKE_TORQUE[i], 0.97 * room) * gain / damping
+            braking = min(brake, 0.97 * room) * gain / damping
             speed = 0.0 if abs(speed) <= braking else speed - copysign(braking, speed)
             speeds[i], self.slip[i] = speed, slip
             push = max(-most, min(most, stiffness * (speed * TYRE_RADIUS - along)))
@@ -264,6 +267,14 @@ class Car:
             force_y += side
             moment += x * side - y * push
         return force_x, force_y, moment
+
+    def _stability_program(self) -> tuple[float, int]:
+        """The share of the pedals that it takes away while the rear slides out, and the front wheel it brakes then."""
+        if self.vx < _SLOW:
+            return 0.0, 0
+        outwards = (self.vy - self.yaw_rate * REAR_AXLE) / self.vx
+        begin, end = _SLIDE
+        return max(0.0, min(1.0, (abs(outwards) - begin) / (end - begin))), 0 if outwards > 0 else 1
 
     def _roll_on(self, forces: tuple[float, float, float], dt: float, grade: float) -> None:
         """Accelerate by the tyres' forces, the air and the slope, then move."""

@@ -122,6 +122,6 @@ class WorldPublisher:
         page["number_of_cars"], page["number_of_sessions"], page["sector_count"] = 1, 1, 3
         page["max_rpm"], page["max_fuel"] = 8000, 60.0
         page["tyre_radius"] = _TYRE_RADIUS
-        page["aid_auto_clutch"] = 1
+        page["aid_auto_clutch"], page["aid_stability"] = 1, 1.0
         page["track_length_m"] = track.length
         return page
