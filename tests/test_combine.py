@@ -254,10 +254,15 @@ def _with_damaged_answers(sessions: list[Path]) -> None:
     Session.open(sessions[1]).wanted_speed_file.write_bytes(b"")
 
 
+def _with_two_answers_a_frame(sessions: list[Path]) -> None:
+    np.save(Session.open(sessions[1]).wanted_speed_file, np.ones((1000, 2)))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (_with_damaged_answers, "wanted_speed.npy is damaged"),
+        (_with_two_answers_a_frame, "wanted_speed.npy is damaged"),
         (_unconverted, "second has not been converted: run 'acpilot convert"),
         (_marked_since, "second was marked or re-aligned after it was converted"),
         (_without_an_image, "frame_000003.jpg is missing"),

@@ -242,7 +242,7 @@ def _rows_of(session: Session, name: str) -> list[Row]:
         try:
             wanted = np.load(session.wanted_speed_file)
             rows = [{**row, "wanted_speed": f"{wanted[int(row['frame'])]:.3f}"} for row in rows]
-        except (OSError, EOFError, ValueError, IndexError):
+        except (OSError, EOFError, ValueError, IndexError, TypeError):
             raise AcpilotError(f"{session.wanted_speed_file} is damaged: delete it to do without it") from None
     return [{**ADDED_SINCE, **row, "image_name": f"images/{name}/{row['image_name']}", **added} for row in rows]
 
