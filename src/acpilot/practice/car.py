@@ -48,7 +48,7 @@ _SLOW = 3.0  # m/s: below it slips are measured against this speed, which keeps 
 _WHEEL_INERTIA, _ENGINE_INERTIA = 1.3, 0.14  # kg m²
 _DIFFERENTIAL = 45.0  # N m per rad/s of difference: a limited slip differential
 
-_BRAKE_TORQUE = (2800.0, 2800.0, 1150.0, 1150.0)  # N m at full pedal; weak behind: braking in a bend is safe
+_BRAKE_TORQUE = (2800.0, 2800.0, 1150.0, 1150.0)  # N m at full pedal; weak behind, where braking takes load away
 _SLIDE = (0.09, 0.15)  # slip of the rear axle to the side at which the stability program begins, and does all it can
 _FINAL_DRIVE = 4.0
 _RATIOS = tuple(ratio * _FINAL_DRIVE for ratio in (3.3, 2.18, 1.6, 1.27, 1.06, 0.9))
