@@ -77,7 +77,10 @@ def write_dataset(folder: Path, *sessions: Session) -> Dataset:
             split = ("train", "validation", "test")[(i > 60) + (i > 70)]
             image = f"images/{name}/{session.image_name(i)}"
             steering = 0.3 * np.sin(i / 10)
-            rows.append([image, steering, 0.5, 0, 60 + i, 3, name, i, i / 10, 0, 0, 0, 0, 0, split, 1])
+            rows.append({
+                "image_name": image, "steering": steering, "throttle": 0.5, "speed": 60 + i, "gear": 3,
+                "session": name, "frame": i, "timestamp": i / 10, "split": split, "weight": 1,
+            })  # fmt: skip
         alignment, game = session.manifest.alignment, session.manifest.game
         entries[name] = {
             "folder": str(session.folder), "car": game.get("car", ""), "track": game.get("track", ""),
@@ -87,7 +90,9 @@ def write_dataset(folder: Path, *sessions: Session) -> Dataset:
         }  # fmt: skip
     dataset.record_file.write_text(json.dumps({"format": 1, "settings": {}, "sessions": entries}))
     with dataset.table_file.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+        writer = csv.DictWriter(file, COLUMNS, restval=0)
+        writer.writeheader()
+        writer.writerows(rows)
     return dataset
 
 
