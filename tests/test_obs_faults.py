@@ -15,6 +15,7 @@ import pytest
 
 from acpilot.errors import AcpilotError
 from acpilot.session import Session
+from acpilot.video.alignment import frame_times
 from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection
 from conftest import Game, acpilot, running, wait_for
 
@@ -51,10 +52,13 @@ def seconds_recorded(folder: Path, seconds: float) -> bool:
     return False
 
 
-def video_written(folder: Path, size: int) -> bool:
+def frames_to_label(folder: Path) -> int:
+    """Of the video that is on the disk by now, how many frames have an instant that is trusted."""
     with suppress(OSError, AcpilotError, IndexError):  # while the session's folder is made
-        return session_in(folder).video_file.stat().st_size > size
-    return False
+        session = session_in(folder)
+        if alignment := session.manifest.alignment:
+            return int(alignment.trusted(frame_times(session.video_file)).sum())
+    return 0
 
 
 def still_convertible(folder: Path, least: int) -> None:
@@ -272,7 +276,7 @@ def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game:
             env={**os.environ, **obs.environment, "COLUMNS": "400", "NO_COLOR": "1"},
         )  # fmt: skip
         seen_from_here = Path(f"/proc/{obs.pid()}/root{small}")
-        wait_for(lambda: video_written(seen_from_here, 2_000_000), "some seconds of video on the disk", 60)
+        wait_for(lambda: frames_to_label(seen_from_here) >= 30, "thirty frames on the disk that can be labelled", 90)
         subprocess.run([*inside, "sh", "-c", f"cat /dev/zero > {small}/filler"], check=False, stderr=subprocess.DEVNULL)
         _, errors = recorder.communicate(timeout=120)
         subprocess.run([*inside, "cp", "-r", str(small / "ac_telemetry_data"), str(kept)], check=True)
