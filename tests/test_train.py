@@ -328,6 +328,33 @@ def test_the_speed_that_an_expert_would_have_is_wanted_exactly(dataset: Dataset)
     assert driven.wanted[1::3] != pytest.approx(50.0), "of a driver's own rows it says nothing"
 
 
+def test_the_steering_is_learnt_from_the_drivers_own_rows_and_the_pedals_from_answers_too(dataset: Dataset) -> None:
+    rows = read_rows(dataset)
+    dataset.record["sessions"]["met"] = {**dataset.record["sessions"]["drive"], "labels": "expert"}
+    dataset.record_file.write_text(json.dumps(dataset.record))
+    for row in rows[::2]:
+        row[COLUMNS.index("session")] = "met"
+
+    def weights(column: str, session: str) -> dict[str, torch.Tensor]:
+        """What is learnt when this column says the opposite in the rows of a session."""
+        changed = [list(row) for row in rows]
+        for row in changed:
+            if row[COLUMNS.index("session")] == session:
+                value = float(str(row[COLUMNS.index(column)]))
+                row[COLUMNS.index(column)] = -value if column == "steering" else 1 - value
+        write_rows(dataset, changed)
+        out = dataset.folder.parent / f"{column}_{session}"
+        settings = TrainSettings(out=out, epochs=1, speed=False, threads=1, device="cpu")
+        learn(Dataset.open(dataset.folder), settings, lambda *_: None, lambda _: None)
+        learnt: dict[str, torch.Tensor] = torch.load(PolicyFolder(out).weights_file, weights_only=True)
+        return learnt
+
+    as_told = weights("steering", "nobody")
+    for column, session, same in (("steering", "met", True), ("throttle", "met", False), ("steering", "drive", False)):
+        learnt = weights(column, session)
+        assert all(torch.equal(learnt[name], as_told[name]) for name in as_told) is same, (column, session)
+
+
 def test_a_slide_leaves_little_of_the_pedals_though_the_wheel_is_straight(dataset: Dataset) -> None:
     gripping, preprocessing = read_examples(dataset, TrainSettings())
     rows = read_rows(dataset)

@@ -532,9 +532,10 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
 def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveSettings()) -> None:
     """Improve a policy by its own driving (DAgger): what it meets is labelled with the expert's answer and learnt.
 
-    A policy that has only seen good driving does not know the way back from its own mistakes. In each round it drives
-    the practice game off-screen; the expert says what it should have done; that is added to the dataset, the training
-    goes on, and the autonomy is measured on tracks that it has not learnt from. The best round's model.onnx is kept.
+    A policy that has seen a few tracks does not know how fast others can be driven. In each round it drives new ones of
+    the practice game off-screen; the expert says what it should have done, and how fast; that is added to the dataset,
+    the training goes on (with the answers' speed, and the steering of the driver's own laps), and the autonomy is
+    measured on tracks that it has not learnt from. The best round's model.onnx is kept.
 
     Policy and dataset are left as they are: all is written to the folder given with --out. Can be interrupted: the
     same command goes on, and ends with the same policy.

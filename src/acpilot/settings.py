@@ -430,16 +430,18 @@ class ImproveSettings:
     rounds: Annotated[int, Parameter(validator=Number(gte=1, lte=100))] = 3
     """How many; the same command with more goes on from there."""
     track: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    """Tracks of the practice game to drive and learn from in each round, one --track each; without it, eight that are
-    new in each: random:711 … in the first round, random:721 … in the second."""
+    """Tracks of the practice game to drive and learn from in each round, one --track each; without it, 16 that are new
+    in each: random:711 to 726 in the first round, random:731 to 746 in the second."""
     test_track: Annotated[tuple[str, ...], Parameter(negative="")] = tuple(f"random:{seed}" for seed in range(701, 709))
     """Tracks on which the autonomy is measured after each round; not to be learnt from."""
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
     """Laps of each drive."""
-    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 1.0
-    """Of the expert whose answers are learnt, as a share of what the tyres allow; as in the recordings."""
-    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 10
+    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.96
+    """Of the expert whose answers are learnt, a share of what the tyres allow: a policy needs room for its errors."""
+    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 6
     """Epochs of each round's training, which goes on from the weights of the round before."""
+    dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.1
+    """As for acpilot train; with more roads to learn from, less has to be hidden."""
     learning_rate: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.0005
     """At the start of each round's training."""
     size: tuple[Pixels, Pixels] = (640, 360)

@@ -1,7 +1,8 @@
 """acpilot improve: the policy drives, the expert says what it should have done, the policy learns it; and again.
 
-DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686) with the policy alone at the wheel. Each step finds what an
-interrupted run has left of it, so that the same command goes on where it was.
+DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686) with the policy alone at the wheel; of the answers, training learns
+the speed and not the steering (see ``read_examples``). Each step finds what an interrupted run has left of it, so that
+the same command goes on where it was.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ from acpilot.settings import (
 
 FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
-_NEW_TRACKS = 8
+_NEW_TRACKS = 16
 """Tracks that are driven in a round when the user names none."""
 
 
@@ -215,7 +216,7 @@ def _rounds_there(folder: ImprovedFolder, made_of: dict[str, Any]) -> list[dict[
 
 def _tracks(settings: ImproveSettings, number: int) -> Sequence[str]:
     """Where the policy drives in a round."""
-    first = 701 + 10 * number
+    first = 691 + 20 * number
     return list(dict.fromkeys(settings.track)) or [f"random:{seed}" for seed in range(first, first + _NEW_TRACKS)]
 
 
@@ -285,6 +286,7 @@ def _train(  # noqa: PLR0913, PLR0917
         out=folder.round(number).folder,
         start_from=folder.round(number - 1).weights_file,
         epochs=settings.epochs,
+        dropout=settings.dropout,
         learning_rate=settings.learning_rate,
         seed=training.seed + number,  # not the same chance in each round
     )

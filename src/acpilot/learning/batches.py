@@ -29,7 +29,8 @@ class Batch(NamedTuple):
     speed: Tensor
     """float32 (n, 1), km/h, negative where it is not to be known."""
     labels: Tensor
-    """float32 (n, 3); of the pedals, where the speed is an input, the most that the tyres bear."""
+    """float32 (n, 3), NaN where nothing is learnt; of the pedals, where the speed is an input, the most that the tyres
+    bear."""
     wanted: Tensor
     """float32 (n, 2), km/h: between which the speed lies at which neither pedal is pressed."""
     driven: Tensor

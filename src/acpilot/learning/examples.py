@@ -42,6 +42,8 @@ class Examples:
     """float32 (n,), m/s²: the car's acceleration in a bend at that speed; 0 where it is not known."""
     grip: Grip
     """What the driver asked of the tyres."""
+    steered: np.ndarray
+    """bool (n,): the steering is learnt from it."""
     weight: np.ndarray
     """float64 (n,)."""
     training: np.ndarray
@@ -61,10 +63,11 @@ class Examples:
             preprocessing: says whether the speed is an input, and the order of the outputs.
 
         Returns:
-            float32 (n, 3); of the pedals, where the speed is an input, the most that the tyres bear.
+            float32 (n, 3), NaN where nothing is learnt; of the pedals, where the speed is an input, the most that the
+            tyres bear.
         """
         labels: np.ndarray = self.labels[rows]
-        labels[:, preprocessing.outputs.index("steering")] = steering
+        labels[:, preprocessing.outputs.index("steering")] = np.where(self.steered[rows], steering, np.nan)
         if preprocessing.speed:
             pedals = [preprocessing.outputs.index(name) for name in PEDALS]
             faster = speed / np.maximum(self.speed[rows], _ROLLING)
@@ -115,6 +118,9 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     # is not one that a policy is to drive at a share of, and what was asked of the tyres may have been too much.
     answered = np.array(["labels" in sessions[name] for name in table["session"]], bool)
     own = training[~answered[training]]
+    # Where a policy is beside the driver's line, it was not seen in the picture: to answer with the way back to it
+    # teaches no more of where it is, and spoils what is known of it.
+    steered = ~answered if len(own) else np.ones(len(fps), bool)
     own = own if len(own) else training
     steering, throttle = (labels[own, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     grip = Grip.of(
@@ -140,6 +146,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         wanted=wanted_speeds(speed, pace * limit, pedals, settings.speed_recovery).astype(np.float32),
         lateral=(np.square(pace) * lateral).astype(np.float32),
         grip=grip,
+        steered=steered,
         weight=table["weight"],
         training=training,
         validation=validation,

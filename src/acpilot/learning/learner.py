@@ -87,8 +87,8 @@ class Learner:
         steering = examples.labels[learnt, preprocessing.outputs.index("steering")]
         labels = examples.labels_at(learnt, speed, steering, preprocessing)
         self.network = PilotNet(preprocessing, settings.dropout)
-        self.network.mean.copy_(torch.from_numpy(labels.mean(axis=0)))
-        self.network.deviation.copy_(torch.from_numpy(labels.std(axis=0).clip(_LEAST_DEVIATION)))
+        self.network.mean.copy_(torch.from_numpy(np.nanmean(labels, axis=0)))
+        self.network.deviation.copy_(torch.from_numpy(np.nanstd(labels, axis=0).clip(_LEAST_DEVIATION)))
         self.network.begin_with(float(examples.wanted[learnt, 0].clip(0).mean()))
         if settings.start_from:  # it keeps its units, but may drive as slowly and as fast as these examples
             self.network.load_state_dict(read_weights(settings.start_from, preprocessing))
@@ -148,6 +148,7 @@ class Learner:
     def _loss(self, outputs: Tensor, place: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Of standardised outputs, and of what belongs to the place; too high a wanted speed counts more."""
         labels = (batch.labels - self.network.mean) / self.network.deviation
+        labels = torch.where(labels.isfinite(), labels, outputs.float())
         loss = (functional.smooth_l1_loss(outputs.float(), labels, reduction="none") * self._weights).mean(dim=0).sum()
         if not self.network.speed:
             return loss
