@@ -124,7 +124,7 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     old = [{**row, "weight": ""} for row in rows if row["session"] == "drive"]
     assert old == [{**row, "weight": ""} for row in rows_of(Dataset.open(place / "dataset"))]
 
-    world, answers = World(make_track("oval"), expert=True), _Answers()
+    world, answers = World(make_track("oval"), expert=True, pace=ImproveSettings().pace), _Answers()
     driver = PolicyDriver(load(place / "best_save"))
     with Camera(world, SEEN) as camera:
         drive(driver, world, answers, laps=1, limit=1000, look=camera.look)
