@@ -18,7 +18,7 @@ from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Camera, Observer, drive
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver, expert_controls, expert_speed_kmh
-from acpilot.evaluation.improve import ImprovedFolder
+from acpilot.evaluation.improve import ImprovedFolder, Improvement
 from acpilot.evaluation.improve import improve as improve_policy
 from acpilot.learning.training import train
 from acpilot.policy.folder import PolicyFolder
@@ -81,7 +81,18 @@ def rows_of(dataset: Dataset) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_autonomy_after_each_round_is_told_and_the_best_is_kept(improved: tuple[ImprovedFolder, str]) -> None:
+@pytest.mark.parametrize(
+    ("interventions", "kept"),
+    [((4, 2, 0), 2), ((0, 1), 1), ((2, 3, 3), 2), ((0, 3), 0), ((20, 3, 11), 1), ((3, 9, 3, 8), 3), ((5, 5, 12), 1)],
+)
+def test_the_last_round_is_kept_unless_it_is_worse_by_more_than_chance(
+    interventions: tuple[int, ...], kept: int, tmp_path: Path
+) -> None:
+    rounds = [{"interventions": count} for count in interventions]
+    assert Improvement(ImprovedFolder(tmp_path), rounds, done_before=False).best == kept
+
+
+def test_the_autonomy_after_each_round_is_told_and_one_policy_is_kept(improved: tuple[ImprovedFolder, str]) -> None:
     folder, output = improved
     rounds = record_of(folder)["rounds"]
     assert [entry["round"] for entry in rounds] == [0, 1, 2]
@@ -91,7 +102,7 @@ def test_the_autonomy_after_each_round_is_told_and_the_best_is_kept(improved: tu
         assert entry["interventions"] == len(evaluation["tracks"][0]["interventions"])
         assert f"round {number}: autonomy {entry['autonomy']:.1f} %" in output
     assert rounds[0]["rows"] < rounds[1]["rows"] < rounds[2]["rows"]
-    best = max(range(3), key=lambda number: (rounds[number]["autonomy"], number))
+    best = Improvement(folder, rounds, done_before=True).best
     assert f"the policy of round {best}" in output
     kept, of_round = folder.policy, folder.round(best)
     assert kept.onnx_file.read_bytes() == of_round.onnx_file.read_bytes()

@@ -7,6 +7,7 @@ the same command goes on where it was.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -41,6 +42,8 @@ FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
 _NEW_TRACKS = 16
 """Tracks that are driven in a round when the user names none."""
+_ONE_IN_TWENTY = 1.64
+"""Standard deviations that chance exceeds to one side in a twentieth of all cases."""
 
 
 class ImprovedFolder:
@@ -49,7 +52,7 @@ class ImprovedFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.policy = PolicyFolder(folder)
-        """The best of all rounds."""
+        """The one that was kept of all rounds."""
         self.record_file = folder / "improve.json"
         """What it was made of, and what came of each round."""
         self.dataset_folder = folder / "dataset"
@@ -320,5 +323,11 @@ _TOLD = ("autonomy", "elapsed_s", "laps", "lap_time_ratio", "largest_distance_m"
 
 
 def _best(rounds: Sequence[dict[str, Any]]) -> int:
-    """The round with the highest autonomy; of several the last, which has learnt most."""
-    return max(range(len(rounds)), key=lambda number: (rounds[number]["autonomy"], number))
+    """The last round that chance may have kept from being the best: it has learnt most.
+
+    Interventions are few, and fall as chance has it: a difference of two such counts has their sum as its variance. One
+    round counts as worse than another only when it would seem so by chance in one of twenty cases.
+    """
+    counts = [int(entry["interventions"]) for entry in rounds]
+    fewest = min(counts)
+    return max(i for i, count in enumerate(counts) if count - fewest <= _ONE_IN_TWENTY * math.sqrt(count + fewest))
