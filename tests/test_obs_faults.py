@@ -276,7 +276,7 @@ def test_a_full_disk_is_told_and_what_there_is_is_kept(display: str, start_game:
             env={**os.environ, **obs.environment, "COLUMNS": "400", "NO_COLOR": "1"},
         )  # fmt: skip
         seen_from_here = Path(f"/proc/{obs.pid()}/root{small}")
-        wait_for(lambda: frames_to_label(seen_from_here) >= 30, "thirty frames on the disk that can be labelled", 90)
+        wait_for(lambda: frames_to_label(seen_from_here) >= 30, "thirty frames on the disk that can be labelled", 60)
         subprocess.run([*inside, "sh", "-c", f"cat /dev/zero > {small}/filler"], check=False, stderr=subprocess.DEVNULL)
         _, errors = recorder.communicate(timeout=120)
         subprocess.run([*inside, "cp", "-r", str(small / "ac_telemetry_data"), str(kept)], check=True)

@@ -147,9 +147,9 @@ class Learner:
 
     def _loss(self, outputs: Tensor, place: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Of standardised outputs, and of what belongs to the place; too high a wanted speed counts more."""
-        labels = (batch.labels - self.network.mean) / self.network.deviation
-        labels = torch.where(labels.isfinite(), labels, outputs.float())
-        loss = (functional.smooth_l1_loss(outputs.float(), labels, reduction="none") * self._weights).mean(dim=0).sum()
+        outputs, labels = outputs.float(), (batch.labels - self.network.mean) / self.network.deviation
+        labels = torch.where(labels.isfinite(), labels, outputs)  # what is not learnt is no error
+        loss = (functional.smooth_l1_loss(outputs, labels, reduction="none") * self._weights).mean(dim=0).sum()
         if not self.network.speed:
             return loss
         wanted, pedals = place
