@@ -163,7 +163,9 @@ def test_untimed() -> None:
     """Types, and the tests that need no clock."""
     run(PYTHON, "-m", "mypy")
     run(PYTHON, "-m", "mypy", "--platform", "linux" if WINDOWS else "win32")
-    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", "--dist", "worksteal", *sys.argv[2:])
+    # A file stays together, so that what its tests share is made once; tests/conftest.py puts the longest first.
+    together = ["--dist", "loadfile", "--no-loadscope-reorder"]
+    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *sys.argv[2:])
 
 
 def start_behind(*command: str | Path, printed: IO[bytes]) -> subprocess.Popen[bytes]:

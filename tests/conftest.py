@@ -25,8 +25,15 @@ if sys.platform != "linux":
         "test_replay.py", "test_report_in_browser.py", "test_stopping.py", "test_takeover.py", "test_window.py",
     ]  # fmt: skip
 
+LONGEST = ("test_improve.py", "test_learning_to_drive.py", "test_train.py")
+
 settings.register_profile("acpilot", deadline=None)  # a slow machine is no fault
 settings.load_profile("acpilot")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first: one of them at the end would keep the other processor idle for minutes."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0, step: float = 0.01) -> None:
