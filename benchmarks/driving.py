@@ -39,7 +39,7 @@ def acpilot(*words: object) -> str:
     command = [sys.executable, "-m", "acpilot", *map(str, words)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env={**os.environ, "NO_COLOR": "1"})
     if done.returncode:
-        sys.exit(f"{' '.join(command)}: {done.stdout}")
+        sys.exit(f"{done.stdout}{' '.join(command)}: exit code {done.returncode}, for the reason told above")
     return done.stdout
 
 
