@@ -259,7 +259,7 @@ class _Answers(Observer):
 
 def test_what_a_policy_meets_becomes_a_dataset_with_the_experts_answers(tmp_path: Path) -> None:
     driver, answers = PolicyDriver(AlwaysLeft()), _Answers()
-    settings = PracticeSettings(track="oval", size=(128, 72), renderer="software", fps=AlwaysLeft.rate)
+    settings = PracticeSettings(track="oval", size=(128, 72), renderer="software")
     session, driven = collect(driver, settings, tmp_path / "round_1", lambda *_: None)
     assert session.manifest.game["labels"] == "expert"
     assert session.manifest.game["driver"] == "always left"

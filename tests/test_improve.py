@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,12 @@ FLAGS = ("--track", "oval", "--test-track", "oval", "--epochs", "2", "--size", "
 COMMAND = ("improve", "best_save", "dataset", *FLAGS, "--rounds")
 
 
+class SlowExpert(ExpertDriver):
+    """As many decisions a second as pictures are recorded."""
+
+    rate = 5.0
+
+
 def nothing(*_: object) -> None:
     pass
 
@@ -43,7 +48,7 @@ def nothing(*_: object) -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a dataset of an ordinary session, and a policy that has learnt from it for a moment."""
     place = tmp_path_factory.mktemp("improve")
-    session, _ = collect(ExpertDriver(), replace(SEEN, laps=2, fps=5), place / "drive", nothing)
+    session, _ = collect(SlowExpert(), PracticeSettings(**{**vars(SEEN), "laps": 2}), place / "drive", nothing)
     del session.manifest.game["labels"], session.manifest.game["driver"]
     session.save()
     convert(session, ConvertSettings(), nothing)
@@ -142,31 +147,11 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     assert len(labels) > 0.9 * len(answers.given)
 
     for entries in (dataset.record["sessions"], json.loads(folder.round(2).record_file.read_text())["sessions"]):
-        told = {name: (entry.get("driver"), entry.get("labels")) for name, entry in entries.items()}
-        assert told == {
-            "drive": (None, None),
-            "improved_1_oval": ("round_0/model.onnx", "expert"),
-            "improved_1_oval_expert": ("expert", "expert"),
-            "improved_2_oval": ("round_1/model.onnx", "expert"),
-            "improved_2_oval_expert": ("expert", "expert"),
-        }
-
-
-def test_the_expert_drives_as_much_led_aside_now_and_then(improved: tuple[ImprovedFolder, str], place: Path) -> None:
-    rows = rows_of(Dataset.open(improved[0].dataset_folder))
-    names = ("drive", "improved_1_oval_expert", "improved_2_oval_expert")
-    laps = [[row for row in rows if row["session"] == name and row["lap"] == "0"] for name in names]
-    time, steering, wanted = (
-        [np.array([float(row[name]) for row in lap]) for lap in laps]
-        for name in ("timestamp", "steering", "wanted_speed")
-    )
-    rate = load(place / "best_save").rate
-    for number in (1, 2):
-        assert np.median(np.diff(time[number])) == pytest.approx(1 / rate, rel=0.1)
-        assert time[number][-1] == pytest.approx(time[0][-1] / ImproveSettings().pace, rel=0.02), "a whole lap"
-        assert wanted[number].max() == pytest.approx(wanted[0].max() * ImproveSettings().pace, rel=0.02)
-    shared = min(map(len, steering[1:]))
-    assert not np.allclose(steering[1][:shared], steering[2][:shared], atol=0.01), "not at the same places"
+        assert set(entries) == {"drive", "improved_1_oval", "improved_2_oval"}
+        assert "labels" not in entries["drive"]
+        for number in (1, 2):
+            entry = entries[f"improved_{number}_oval"]
+            assert (entry["labels"], entry["driver"]) == ("expert", f"round_{number - 1}/model.onnx")
 
 
 def test_killed_at_any_point_it_goes_on_and_ends_the_same(

@@ -532,11 +532,11 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
 def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveSettings()) -> None:
     """Improve a policy by its own driving (DAgger): what it meets is labelled with the expert's answer and learnt.
 
-    A policy that has seen a few tracks does not know how others are driven. In each round it drives new ones of the
-    practice game off-screen, and the expert says how fast it should have gone; the expert drives them as well, pulled
-    aside now and then. Both is added to the dataset, the training goes on, and the autonomy is measured on tracks that
-    it has not learnt from. The last round's model.onnx is kept, but for rounds that drove worse than another by more
-    than chance makes likely.
+    A policy that has seen a few tracks does not know how fast others can be driven. In each round it drives new ones of
+    the practice game off-screen; the expert says what it should have done, and how fast; that is added to the dataset,
+    the training goes on (with the answers' speed, and the steering of the driver's own laps), and the autonomy is
+    measured on tracks that it has not learnt from. The last round's model.onnx is kept, but for rounds that drove worse
+    than another by more than chance makes likely.
 
     Policy and dataset are left as they are: all is written to the folder given with --out. Can be interrupted: the
     same command goes on, and ends with the same policy.

@@ -438,7 +438,7 @@ class ImproveSettings:
     """Laps of each drive."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.96
     """Of the expert whose answers are learnt, a share of what the tyres allow: a policy needs room for its errors."""
-    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 4
+    epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 6
     """Epochs of each round's training, which goes on from the weights of the round before."""
     dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.1
     """As for acpilot train; with more roads to learn from, less has to be hidden."""

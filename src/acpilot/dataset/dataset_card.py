@@ -56,8 +56,8 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
     if met:
         lines += [
             "",
-            f"Driven in the practice game, by a policy or its expert, were {', '.join(met)}: the images show what was "
-            "met there, the labels are what the expert would have done. They are all in train.",
+            f"A policy drove {', '.join(met)}: the images show what it met, the labels are what the practice game's "
+            "expert would have done there. They are all in train.",
         ]
     corrected = {name: entry["frames"] for name, entry in record["sessions"].items() if "left_out" in entry}
     if corrected:

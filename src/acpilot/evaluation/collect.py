@@ -1,4 +1,4 @@
-"""What a driver meets, labelled with what the expert would have done there: DAgger's half of the work.
+"""What a policy meets when it drives, labelled with what the expert would have done there: DAgger's half of the work.
 
 As in Ross, Gordon and Bagnell, "A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
 Learning" (arXiv 1011.0686): a policy that is trained on the expert's drives alone never sees its own mistakes.
@@ -12,27 +12,29 @@ import numpy as np
 from acpilot.evaluation.closed_loop import PATIENCE, Camera, Drive, Observer, drive, expert_drive
 from acpilot.evaluation.drivers import Driver, Look, expert_controls, expert_speed_kmh
 from acpilot.files import whole_folder
+from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.publishing import CAR
-from acpilot.practice.world import DT, World
+from acpilot.practice.world import World
 from acpilot.progress import Progress
 from acpilot.session import Manifest, Session, settings_record
 from acpilot.settings import PracticeSettings
 
 
 class _Recording(Observer):
-    """Records pictures, with the expert's answer as the car's inputs."""
+    """Records each picture that the driver decides on, with the expert's answer as the car's inputs."""
 
-    def __init__(self, recorder: OffscreenRecorder, look: Look, fps: float) -> None:
-        self._recorder, self._look, self._fps = recorder, look, fps
+    def __init__(self, recorder: OffscreenRecorder) -> None:
+        self._recorder = recorder
         self.wanted_speed: list[float] = []
 
     def at_step(self, world: World) -> None:
         self._recorder.step(inputs=expert_controls(world))
-        if world.steps >= round(len(self.wanted_speed) / self._fps / DT):
-            self._recorder.frame(self._look())
-            self.wanted_speed.append(expert_speed_kmh(world))
+
+    def decided(self, world: World, look: Look, command: Command) -> None:  # noqa: ARG002
+        self._recorder.frame(look())
+        self.wanted_speed.append(expert_speed_kmh(world))
 
 
 def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: Progress) -> tuple[Session, Drive]:
@@ -44,9 +46,8 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
     are kept: there the expert's answer is worth most.
 
     Args:
-        driver: at the wheel; a policy decides on the very pictures that are recorded at its rate.
-        settings: track, laps (one when not given), the expert's pace, disturbance, frames a second of the recording and
-            how the game is drawn.
+        driver: whose pictures are recorded, one for each of its decisions.
+        settings: track, laps (one when not given), the expert's pace and how the game is drawn.
         folder: the session's; a run that is killed leaves none.
         progress: told of the thousandths of the way.
 
@@ -57,12 +58,13 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
     track, laps = track_named(settings.track), settings.laps or 1
     with whole_folder(folder, "--out") as part:
         session = Session(part)
-        session.manifest = Manifest.begun(settings_record(settings), datetime.now().astimezone())
+        chosen = {**settings_record(settings), "fps": driver.rate}
+        session.manifest = Manifest.begun(chosen, datetime.now().astimezone())
         session.manifest.game = {"car": CAR, "track": track.name, "driver": driver.name, "labels": "expert"}
-        world = World(track, seed=settings.seed, expert=True, pace=settings.pace, disturbance=settings.disturbance)
-        recorder = OffscreenRecorder(session, world, settings.size, settings.fps)
+        world = World(track, expert=True, pace=settings.pace)
+        recorder = OffscreenRecorder(session, world, settings.size, driver.rate)
+        recording = _Recording(recorder)
         with Camera(world, settings) as camera:
-            recording = _Recording(recorder, camera.look, settings.fps)
             driven = drive(
                 driver,
                 world,

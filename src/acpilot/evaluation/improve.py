@@ -1,8 +1,8 @@
 """acpilot improve: the policy drives, the expert says what it should have done, the policy learns it; and again.
 
-DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686): of each track the policy drives a part and the expert as much. Of
-what the policy met, training learns the speed and not the steering (see ``read_examples``). Each step finds what an
-interrupted run has left of it, so that the same command goes on where it was.
+DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686) with the policy alone at the wheel; of the answers, training learns
+the speed and not the steering (see ``read_examples``). Each step finds what an interrupted run has left of it, so that
+the same command goes on where it was.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.engine import run_here
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.collect import collect
-from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver
+from acpilot.evaluation.drivers import PolicyDriver
 from acpilot.evaluation.evaluate import RECORD_NAME, evaluate, practice_settings
 from acpilot.files import write_atomically
 from acpilot.learning.training import check, train
@@ -38,12 +38,10 @@ from acpilot.settings import (
     TrainSettings,
 )
 
-FORMAT = 2
+FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
 _NEW_TRACKS = 16
 """Tracks that are driven in a round when the user names none."""
-_DISTURBANCE = 0.8
-"""Of the expert's own drives: its steering shows the way back too."""
 _ONE_IN_TWENTY = 1.64
 """Standard deviations that chance exceeds to one side in a twentieth of all cases."""
 
@@ -68,10 +66,10 @@ class ImprovedFolder:
         """The evaluation of that policy."""
         return self.round(number).folder / "evaluation"
 
-    def session(self, number: int, track: str, *, expert: bool = False) -> Path:
-        """The session of a track, driven by the policy or by the expert; its name tells it apart in any dataset."""
+    def session(self, number: int, track: str) -> Path:
+        """The session of what the policy met on a track; its name tells it apart in any dataset."""
         name = f"{self.folder.resolve().name}_{number}_{track.replace(':', '_')}"
-        return self.folder / "sessions" / (f"{name}_expert" if expert else name)
+        return self.folder / "sessions" / name
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,7 @@ def improve(policy: Path, dataset: Dataset, settings: ImproveSettings, progress:
     PolicyDriver(load(start.onnx_file))
     training = replace(_settings_of(start), start_from=start.weights_file)
     check(dataset, training)
-    places = [place for number in range(1, settings.rounds + 1) for place in _drives(folder, number, settings)]
-    if known := [place.name for place in places if place.name in dataset.record["sessions"]]:
+    if known := [s.name for s in _sessions(folder, settings, settings.rounds) if s.name in dataset.record["sessions"]]:
         raise AcpilotError(f"{dataset.folder} holds a session {known[0]} already: give --out another name")
     made_of = _made_of(start, dataset, settings)
     rounds = _rounds_there(folder, made_of)
@@ -221,22 +218,15 @@ def _rounds_there(folder: ImprovedFolder, made_of: dict[str, Any]) -> list[dict[
 
 
 def _tracks(settings: ImproveSettings, number: int) -> Sequence[str]:
-    """Where is driven in a round."""
+    """Where the policy drives in a round."""
     first = 691 + 20 * number
     return list(dict.fromkeys(settings.track)) or [f"random:{seed}" for seed in range(first, first + _NEW_TRACKS)]
 
 
-def _drives(folder: ImprovedFolder, number: int, settings: ImproveSettings) -> dict[Path, PracticeSettings]:
-    """The sessions of a round, and how each is driven."""
-    by_policy = replace(
-        practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace, driver="virtual"
-    )
-    by_expert = replace(by_policy, driver="expert", disturbance=_DISTURBANCE, seed=number)
-    return {
-        folder.session(number, track, expert=practice is by_expert): replace(practice, track=track)
-        for track in _tracks(settings, number)
-        for practice in (by_policy, by_expert)
-    }
+def _sessions(folder: ImprovedFolder, settings: ImproveSettings, rounds: int) -> list[Path]:
+    """The sessions of so many rounds."""
+    numbers = range(1, rounds + 1)
+    return [folder.session(number, track) for number in numbers for track in _tracks(settings, number)]
 
 
 def _evaluation_settings(settings: ImproveSettings) -> EvaluateSettings:
@@ -253,13 +243,17 @@ def _evaluation_settings(settings: ImproveSettings) -> EvaluateSettings:
 def _collect(
     folder: ImprovedFolder, number: int, dataset: Dataset, settings: ImproveSettings, progress: Progress
 ) -> None:
-    """Let the policy of the round before and the expert drive, and add what they met to the dataset."""
-    drives = _drives(folder, number, settings)
+    """Let the policy of the round before drive, on several tracks at once, and add what it met to the dataset."""
+    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
+    places = {folder.session(number, track): track for track in _tracks(settings, number)}
     work = partial(
-        _meet, policy=folder.round(number - 1), drives={place.name: practice for place, practice in drives.items()}
+        _meet,
+        policy=folder.round(number - 1),
+        practice={place.name: replace(practice, track=track) for place, track in places.items()},
     )
-    run_here(work, [place for place in drives if not place.exists()], progress)
-    sessions = [Session.open(place) for place in drives]
+    missing = [place for place in places if not place.exists()]
+    run_here(work, missing, progress)
+    sessions = [Session.open(place) for place in places]
     for session in sessions:
         convert(session, ConvertSettings(), progress)
     if not Dataset.is_one(folder.dataset_folder):
@@ -273,13 +267,12 @@ def _meet(
     threads: int | None,  # noqa: ARG001
     *,
     policy: PolicyFolder,
-    drives: dict[str, PracticeSettings],
+    practice: dict[str, PracticeSettings],
 ) -> None:
-    """Let a policy or the expert drive, and keep what is met as a session there."""
+    """Let a policy drive, and keep what it meets as a session there."""
     driver = PolicyDriver(load(policy.onnx_file))
     driver.name = f"{policy.folder.name}/{policy.onnx_file.name}"
-    practice = replace(drives[place.name], fps=driver.rate)
-    collect(ExpertDriver() if practice.driver == "expert" else driver, practice, place, progress)
+    collect(driver, practice[place.name], place, progress)
 
 
 def _train(  # noqa: PLR0913, PLR0917

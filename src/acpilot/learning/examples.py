@@ -120,8 +120,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     own = training[~answered[training]]
     # Where a policy is beside the driver's line, it was not seen in the picture: to answer with the way back to it
     # teaches no more of where it is, and spoils what is known of it.
-    itself = np.array([sessions[name].get("driver") == sessions[name].get("labels") for name in table["session"]], bool)
-    steered = ~answered | itself if len(own) else np.ones(len(fps), bool)
+    steered = ~answered if len(own) else np.ones(len(fps), bool)
     own = own if len(own) else training
     steering, throttle = (labels[own, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     grip = Grip.of(

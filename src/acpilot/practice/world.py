@@ -31,12 +31,13 @@ class World:
 
         Args:
             track: Where to drive.
-            seed: Decides when and how the car is disturbed.
+            seed: Decides when and how the expert is disturbed.
             expert: Whether the expert drives when ``step`` is given no controls.
             pace: The expert's, as a share of the speed that the tyres allow.
-            disturbance: 0 (none) to 1: how far the car is led away from the expert's line from time to time.
+            disturbance: 0 (none) to 1: how far the expert is led away from its line from time to time.
         """
         self.track = track
+        self.expert_drives = expert
         self.expert = Expert(track, pace) if expert else None
         self.controls = Controls()
         """What the car was given in the last step."""
@@ -95,7 +96,7 @@ class World:
     @property
     def disturbed(self) -> bool:
         """Whether the car is being pulled away from the expert's line."""
-        return self._disturbance.active
+        return self.expert_drives and self._disturbance.active
 
     def step(self, controls: Controls | None = None) -> None:
         """Move on by one physics step.
@@ -108,10 +109,7 @@ class World:
                 controls.steering, controls.throttle, controls.brake,
             )  # fmt: skip
         elif self.expert is not None and self.steps % EXPERT_EVERY == 0:
-            self._put_back_if_stuck(EXPERT_EVERY * DT)
-            self.controls = self.expert.controls(self.car, int(self._position))
-        if self.expert is not None and self.steps % EXPERT_EVERY == 0:
-            self._disturb(self.expert)
+            self._let_expert_decide(self.expert)
         self.car.step(self.controls, DT, self._surface)
         self.steps += 1
         self._locate()
@@ -143,14 +141,18 @@ class World:
     def _car_at(self, index: int) -> Car:
         return Car(self._path.x[index], self._path.y[index], self._height[index], self._heading[index])
 
-    def _disturb(self, expert: Expert) -> None:
-        """Pull the car away from the expert's line, when it is time to.
+    def _let_expert_decide(self, expert: Expert) -> None:
+        """The expert's answer, and what pulls the car away meanwhile.
 
         It is the car that is disturbed, not its inputs: what is recorded is at all times the right answer, as in
         Laskey et al., "DART: Noise Injection for Robust Imitation Learning" (arXiv 1703.09327).
         """
-        shift = self._disturbance.shift(EXPERT_EVERY * DT)
-        self.car.pull = expert.steering_aside(shift, self.car.speed, int(self._position)) if shift else 0.0
+        seconds = EXPERT_EVERY * DT
+        self._put_back_if_stuck(seconds)
+        index = int(self._position)
+        self.controls = expert.controls(self.car, index)
+        shift = self._disturbance.shift(seconds)
+        self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
