@@ -140,6 +140,8 @@ def main() -> None:
                 )
             of_original, of_bare = (median(each[2] / each[which] for each in found) for which in (0, 1))
             print(f"median × {of_original:.2f} (target 5), without its windows × {of_bare:.2f}")
+            told = [ours.latency.percentile_ms(share) for share in (0.5, 0.99)]
+            print(f"meanwhile: grab to gamepad median {told[0]:.2f} ms (target 3), p99 {told[1]:.2f} ms (target 6)")
             at_60 = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=60.0))
             jitter = [
                 (at_60.cycle().instant - at_60.pacer.instant_of(at_60.pacer.tick)) / NS * 1e3
