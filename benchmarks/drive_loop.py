@@ -8,8 +8,8 @@ the lowest 150 rows, BGR, 0 to 1) and set the virtual gamepad, in turns, in one 
   converted, frame, band and what the network sees shown in windows, the network in a TensorFlow session;
 - the same without the windows.
 
-Then acpilot's loop at 60 Hz: latency, and how far cycles start from their ticks. Needs TensorFlow and OpenCV:
-``pip install opencv-python``.
+Of the first the latency in these turns is told; then acpilot's loop runs at 60 Hz: latency, and how far cycles start
+from their ticks. Needs TensorFlow and OpenCV: ``pip install opencv-python``.
 """
 
 import argparse
