@@ -17,6 +17,7 @@ from Xlib.protocol import event
 
 from acpilot import panda_output
 from acpilot.panda_output import RendererName
+from acpilot.policy.preprocessing import Preprocessing
 from acpilot.practice import clock_strip
 from acpilot.practice.landscape import Landscape
 from acpilot.practice.mesh import Mesh, merge
@@ -178,20 +179,32 @@ def test_a_frame_drawn_again_is_the_same(renderer: RendererName) -> None:
 
 def test_lights_and_cameras_differ() -> None:
     options = ViewOptions(offscreen=True)
-    noon, evening, overcast, cockpit = (
+    noon, evening, overcast, cockpit, chase = (
         picture(change).astype(float)
         for change in (
             options,
             replace(options, light="evening"),
             replace(options, light="overcast"),
             replace(options, camera="cockpit"),
+            replace(options, camera="chase"),
         )
     )
-    for a, b in ((noon, evening), (noon, overcast), (evening, overcast), (noon, cockpit)):
+    for a, b in ((noon, evening), (noon, overcast), (evening, overcast), (noon, cockpit), (noon, chase)):
         assert np.abs(a - b).mean() > 15
     top = slice(0, 120)
     assert evening[top, :, 0].mean() > evening[top, :, 2].mean(), "the evening sky is not warm"
     assert np.ptp(overcast[top].mean(axis=(0, 1))) < 25, "the overcast sky is not grey"
+
+
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_the_chase_camera_sees_the_car_below_the_band_that_a_policy_looks_at(renderer: RendererName) -> None:
+    seen = picture(ViewOptions(offscreen=True, renderer=renderer, camera="chase")).astype(int)
+    left, top, width, height = Preprocessing().band(640, 360)
+    middle = slice(left + width // 2 - 40, left + width // 2 + 40)
+    road, roof, window = seen[top + height - 40 : top + height, middle], seen[272:286, middle], seen[310:, middle]
+    assert np.ptp(road.mean(axis=(0, 1))) < 25, "the road is not grey before the car"
+    assert roof[..., 0].mean() > roof[..., 1].mean() + 60, "no red roof below it"
+    assert window.mean() < 60, "no dark window below the roof"
 
 
 def test_the_steering_wheel_and_dials_turn() -> None:

@@ -288,7 +288,7 @@ class PracticeSettings:
     """Width and height of the picture, pixels."""
     fps: Annotated[float, Parameter(validator=Number(gt=0, lte=240))] = 60.0
     """Frames a second of the picture."""
-    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
     """Where the picture is taken from."""
     light: Literal["noon", "evening", "overcast"] = "noon"
     """Light of the scene."""
@@ -329,7 +329,7 @@ class EvaluateSettings:
     """Of a TensorFlow checkpoint that acpilot did not write: what it gives, in its order, such as
     steering,brake,throttle (speed and gear too, which are not used); or, of tensors of its graph,
     steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
-    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
     light: Literal["noon", "evening", "overcast"] = "noon"
     """Light of the scene."""
@@ -446,7 +446,7 @@ class ImproveSettings:
     """At the start of each round's training."""
     size: tuple[Pixels, Pixels] = (640, 360)
     """Width and height of the picture, pixels."""
-    camera: Literal["bonnet", "cockpit"] = "bonnet"
+    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
     light: Literal["noon", "evening", "overcast"] = "noon"
     """Light of the scene."""

@@ -1,4 +1,4 @@
-"""The car as its driver sees it: bonnet, dashboard, pillars and steering wheel, in the car's axes.
+"""The car as its cameras see it: bonnet, dashboard, pillars and steering wheel, or all of it from behind, in its axes.
 
 x forward, y left, z up from the point on the ground below the centre of gravity, metres.
 """
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from acpilot.practice.mesh import Array, Mesh, box, lattice_triangles, merge, placed, quad, smooth_normals
 
-CameraName = Literal["bonnet", "cockpit"]
+CameraName = Literal["bonnet", "cockpit", "chase"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Camera:
 CAMERAS: dict[CameraName, Camera] = {
     "bonnet": Camera((0.50, 0.0, 1.12), -2.0, 76.0),
     "cockpit": Camera((-0.30, 0.36, 1.13), -3.5, 80.0),
+    "chase": Camera((-5.00, 0.0, 2.50), -2.0, 76.0),
 }
 
 WHEEL_POSITION = (0.28, 0.36, 0.80)
@@ -66,6 +67,19 @@ def bonnet() -> Mesh:
     bulge = 0.025 * np.exp(-((across / 0.45) ** 4)) * (1 - 0.6 * along)
     z = 0.80 - 0.12 * along - 0.16 * along**4 - 1.2 * np.clip(np.abs(across) - 0.86, 0, None) + wings + bulge
     return _surface(np.dstack(np.broadcast_arrays(x, y, z)), _PAINT)
+
+
+def body() -> Mesh:
+    """What is seen from behind, above the bonnet: shoulders, windows and roof."""
+    waist, top = 0.82, 1.24
+    low = [(-1.70, -0.78), (0.94, -0.78), (0.94, 0.78), (-1.70, 0.78)]
+    high = [(-1.05, -0.56), (0.10, -0.56), (0.10, 0.56), (-1.05, 0.56)]
+    shoulders = [(-2.05, -0.86), (0.94, -0.86), (0.94, 0.86), (-2.05, 0.86)]
+    parts = [quad([[*at, z] for at in corners], _PAINT) for corners, z in ((shoulders, waist), (high, top))]
+    for i in range(4):
+        (a, b), (c, d) = (low[i - 1], low[i]), (high[i - 1], high[i])
+        parts.append(quad([[*a, waist], [*b, waist], [*d, top], [*c, top]], _TRIM * 0.3))
+    return merge(parts)
 
 
 def interior() -> Mesh:

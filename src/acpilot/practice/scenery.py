@@ -134,6 +134,8 @@ class CarInside:
         self._attach(self.node, cabin.bonnet())
         if camera == "cockpit":
             self._furnish()
+        elif camera == "chase":
+            self._attach(self.node, cabin.body())
         sun = DirectionalLight("sun")
         sun.set_color((*light.sun, 1))
         sun.set_direction(-LVector3(*light.sun_direction))
