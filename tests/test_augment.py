@@ -72,6 +72,9 @@ def test_the_steering_leads_back_the_slower_the_more() -> None:
     # 1 m to the right of the line: 4 m + 0.5 s ahead is the place to aim at.
     assert change.correction(np.ones(2), np.zeros(2), np.array([0.0, 72.0])) == pytest.approx([-10 / 16, -10 / 14**2])
     assert change.correction(np.zeros(1), np.array([-0.1]), np.zeros(1)) == pytest.approx([0.25])
+    # Seen from 5 m behind it, the car stands 0.5 m further left, too.
+    change = augmentation(TrainSettings(recovery=0.5, turning_radius=5, camera_behind=5))
+    assert change.correction(np.zeros(1), np.array([-0.1]), np.zeros(1)) == pytest.approx([0.25 + 5 / 16], abs=1e-3)
 
 
 def test_pictures_are_mirrored_with_their_steering() -> None:

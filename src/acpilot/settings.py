@@ -222,6 +222,8 @@ class TrainSettings:
     """Height of the horizon in the picture, as a share from its top."""
     camera_height: Annotated[float, Parameter(validator=Number(gt=0, lte=10))] = 1.1
     """Metres above the road."""
+    camera_behind: Annotated[float, Parameter(validator=Number(gte=-5, lte=20))] = 0.0
+    """Metres behind the car's middle: a view that is turned there is one of a car that is led aside, too."""
     field_of_view: Annotated[float, Parameter(validator=Number(gte=10, lte=160))] = 76.0
     """Of the game's camera, degrees from side to side."""
     brightness: bool = True

@@ -30,7 +30,8 @@ class Augmentation:
     d · y / camera height pixels to the left, y being its distance below the horizon; a view turned right by an angle θ
     by moving all rows by θ · focal length. The steering is corrected by what makes that good as a driver does, who
     aims at the line L = 4 m + recovery · speed ahead: a curvature of 2 / L · (d / L + θ) to the left, which takes so
-    much of the turn at full lock, whose radius is known.
+    much of the turn at full lock, whose radius is known. A camera behind the car's middle by b has it b · sin θ further
+    right.
     """
 
     def __init__(
@@ -96,7 +97,8 @@ class Augmentation:
     def correction(self, aside: np.ndarray, angle: np.ndarray, speed_kmh: np.ndarray) -> np.ndarray:
         """Steering to be added when the view is moved right by metres and turned right by radians, (n,) each."""
         reach = _REACH + self._settings.recovery * speed_kmh / 3.6
-        curvature = 2 / reach * (aside / reach + angle)
+        beside = aside + self._settings.camera_behind * np.sin(angle)
+        curvature = 2 / reach * (beside / reach + angle)
         corrected: np.ndarray = -curvature * self._settings.turning_radius
         return corrected
 
