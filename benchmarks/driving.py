@@ -29,9 +29,10 @@ PACE, DISTURBANCE = "0.98", "0.8"
 """Of the expert in the recordings, for what docs/learning.md says. Lap times are told beside its own at full pace."""
 LEARNT_PACE = "0.94"
 """Of that, what is learnt."""
-CAMERA, HEIGHT, BEHIND = "chase", "2.5", "5"
-"""In the game, and its metres above the road and behind the car's middle; bends are seen far earlier than from the
-bonnet."""
+CAMERA = "chase"
+"""Bends are seen far earlier from behind and above the car than from its bonnet."""
+PLACE = ("--camera-height", "3.8", "--camera-behind", "8", "--field-of-view", "90", "--horizon", "0.47")
+"""Of that camera, for training."""
 DRAWN_FROM = range(1_000, 1_000_000)
 TRACKS_OF_A_DRAW = 4
 PAGES = "acpilot_driving"
@@ -118,7 +119,7 @@ def main() -> None:
     acpilot("combine", *sessions, "--out", dataset, "--validation", 0)
     start = time.monotonic()
     acpilot("train", dataset, "--out", policy, "--epochs", arguments.epochs, "--label-shift", 0.5 / arguments.fps,
-            "--pace", LEARNT_PACE, "--camera-height", HEIGHT, "--camera-behind", BEHIND)  # fmt: skip
+            "--pace", LEARNT_PACE, *PLACE)  # fmt: skip
     print(f"trained in {(time.monotonic() - start) / 60:.1f} min on {os.cpu_count()} cores", flush=True)
     evaluate(policy / "model.onnx", arguments.draws, arguments.laps, folder / "evaluations")
     start = time.monotonic()

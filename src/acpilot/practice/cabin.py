@@ -28,7 +28,7 @@ class Camera:
 CAMERAS: dict[CameraName, Camera] = {
     "bonnet": Camera((0.50, 0.0, 1.12), -2.0, 76.0),
     "cockpit": Camera((-0.30, 0.36, 1.13), -3.5, 80.0),
-    "chase": Camera((-5.00, 0.0, 2.50), -2.0, 76.0),
+    "chase": Camera((-8.00, 0.0, 3.80), -2.0, 90.0),
 }
 
 WHEEL_POSITION = (0.28, 0.36, 0.80)
@@ -70,16 +70,25 @@ def bonnet() -> Mesh:
 
 
 def body() -> Mesh:
-    """What is seen from behind, above the bonnet: shoulders, windows and roof."""
-    waist, top = 0.82, 1.24
+    """What is seen from behind, above the bonnet: shoulders, windows, roof, tail with its lamps, wheels and shadow."""
+    tail, waist, top = -2.05, 0.82, 1.24
     low = [(-1.70, -0.78), (0.94, -0.78), (0.94, 0.78), (-1.70, 0.78)]
     high = [(-1.05, -0.56), (0.10, -0.56), (0.10, 0.56), (-1.05, 0.56)]
-    shoulders = [(-2.05, -0.86), (0.94, -0.86), (0.94, 0.86), (-2.05, 0.86)]
-    parts = [quad([[*at, z] for at in corners], _PAINT) for corners, z in ((shoulders, waist), (high, top))]
+    shoulders = [(tail, -0.86), (0.94, -0.86), (0.94, 0.86), (tail, 0.86)]
+    shadow = [(tail, -0.95), (2.15, -0.95), (2.15, 0.95), (tail, 0.95)]
+    flat = ((shoulders, waist, _PAINT), (high, top, _PAINT), (shadow, 0.02, _TRIM * 0.4))
+    parts = [quad([[*at, z] for at in corners], color) for corners, z, color in flat]
     for i in range(4):
         (a, b), (c, d) = (low[i - 1], low[i]), (high[i - 1], high[i])
         parts.append(quad([[*a, waist], [*b, waist], [*d, top], [*c, top]], _TRIM * 0.3))
-    return merge(parts)
+    for x, left, right, bottom, upper, color in (
+        (tail, 0.86, -0.86, 0.28, waist, _PAINT * 0.8),
+        (tail - 0.01, 0.80, 0.40, 0.60, 0.74, np.array((0.90, 0.05, 0.03))),
+        (tail - 0.01, -0.40, -0.80, 0.60, 0.74, np.array((0.90, 0.05, 0.03))),
+    ):
+        parts.append(quad([[x, left, bottom], [x, right, bottom], [x, right, upper], [x, left, upper]], color))
+    wheel = box((0.62, 0.24, 0.62), _TRIM * 0.2, (0, 0, 0, 0))
+    return merge([*parts, *(placed(wheel, (-1.45, y, 0)) for y in (0.74, -0.74))])
 
 
 def interior() -> Mesh:
