@@ -15,6 +15,9 @@ from cyclopts.validators import Number
 
 Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
 ImagePixels = Annotated[int, Parameter(validator=Number(gte=8, lte=8192))]
+CameraName = Literal["bonnet", "cockpit", "chase"]
+LightName = Literal["noon", "evening", "overcast"]
+"""Cameras and lights of the practice game."""
 DEFAULT_PAGES = "acpmf"
 """Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
 SESSIONS_FOLDER = Path("ac_telemetry_data")
@@ -290,9 +293,9 @@ class PracticeSettings:
     """Width and height of the picture, pixels."""
     fps: Annotated[float, Parameter(validator=Number(gt=0, lte=240))] = 60.0
     """Frames a second of the picture."""
-    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
+    camera: CameraName = "bonnet"
     """Where the picture is taken from."""
-    light: Literal["noon", "evening", "overcast"] = "noon"
+    light: LightName = "noon"
     """Light of the scene."""
     renderer: Literal["auto", "opengl", "software"] = "auto"
     """What draws the picture; auto takes OpenGL where there is one."""
@@ -331,9 +334,9 @@ class EvaluateSettings:
     """Of a TensorFlow checkpoint that acpilot did not write: what it gives, in its order, such as
     steering,brake,throttle (speed and gear too, which are not used); or, of tensors of its graph,
     steering=TENSOR,throttle=TENSOR,brake=TENSOR."""
-    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
+    camera: CameraName = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
-    light: Literal["noon", "evening", "overcast"] = "noon"
+    light: LightName = "noon"
     """Light of the scene."""
     renderer: Literal["auto", "opengl", "software"] = "auto"
     """What draws the picture; as in the recordings: the two do not draw the same."""
@@ -448,9 +451,9 @@ class ImproveSettings:
     """At the start of each round's training."""
     size: tuple[Pixels, Pixels] = (640, 360)
     """Width and height of the picture, pixels."""
-    camera: Literal["bonnet", "cockpit", "chase"] = "bonnet"
+    camera: CameraName = "bonnet"
     """Where the picture is taken from; as in the recordings that the policy was trained on."""
-    light: Literal["noon", "evening", "overcast"] = "noon"
+    light: LightName = "noon"
     """Light of the scene."""
     renderer: Literal["auto", "opengl", "software"] = "auto"
     """What draws the picture; as in the recordings: the two do not draw the same."""

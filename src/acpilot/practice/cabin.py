@@ -4,14 +4,12 @@ x forward, y left, z up from the point on the ground below the centre of gravity
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from acpilot.practice.mesh import Array, Mesh, box, lattice_triangles, merge, placed, quad, smooth_normals
-
-CameraName = Literal["bonnet", "cockpit", "chase"]
+from acpilot.settings import CameraName
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def bonnet() -> Mesh:
 
 def body() -> Mesh:
     """What is seen from behind, above the bonnet: shoulders, windows, roof, tail with its lamps, wheels and shadow."""
-    tail, waist, top = -2.05, 0.82, 1.24
+    tail, waist, top, lamp = -2.05, 0.82, 1.24, np.array((0.90, 0.05, 0.03))
     low = [(-1.70, -0.78), (0.94, -0.78), (0.94, 0.78), (-1.70, 0.78)]
     high = [(-1.05, -0.56), (0.10, -0.56), (0.10, 0.56), (-1.05, 0.56)]
     shoulders = [(tail, -0.86), (0.94, -0.86), (0.94, 0.86), (tail, 0.86)]
@@ -83,8 +81,8 @@ def body() -> Mesh:
         parts.append(quad([[*a, waist], [*b, waist], [*d, top], [*c, top]], _TRIM * 0.3))
     for x, left, right, bottom, upper, color in (
         (tail, 0.86, -0.86, 0.28, waist, _PAINT * 0.8),
-        (tail - 0.01, 0.80, 0.40, 0.60, 0.74, np.array((0.90, 0.05, 0.03))),
-        (tail - 0.01, -0.40, -0.80, 0.60, 0.74, np.array((0.90, 0.05, 0.03))),
+        (tail - 0.01, 0.80, 0.40, 0.60, 0.74, lamp),
+        (tail - 0.01, -0.40, -0.80, 0.60, 0.74, lamp),
     ):
         parts.append(quad([[x, left, bottom], [x, right, bottom], [x, right, upper], [x, left, upper]], color))
     wheel = box((0.62, 0.24, 0.62), _TRIM * 0.2, (0, 0, 0, 0))

@@ -1,13 +1,12 @@
 """The three kinds of light in which a track can be driven."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from acpilot.practice.mesh import Array, Mesh
+from acpilot.settings import LightName
 
-LightName = Literal["noon", "evening", "overcast"]
 Color = tuple[float, float, float]
 
 

@@ -23,11 +23,12 @@ from panda3d.core import (
 
 from acpilot.practice import cabin, textures
 from acpilot.practice.landscape import FAR, Landscape
-from acpilot.practice.light import LIGHTS, Light, LightName
+from acpilot.practice.light import LIGHTS, Light
 from acpilot.practice.mesh import Array, Mesh, lattice_triangles, merge
 from acpilot.practice.pose import Pose
 from acpilot.practice.roadside import Roadside
 from acpilot.practice.track import Track
+from acpilot.settings import CameraName, LightName
 
 SKY_RADIUS = 0.95 * FAR
 """Radius of the sky dome, metres; it moves with the camera."""
@@ -122,7 +123,7 @@ def _sky(light: Light, root: NodePath, rng: np.random.Generator) -> NodePath:
 class CarInside:
     """What the camera sees of the car: lit by real lights, for it turns with the car."""
 
-    def __init__(self, root: NodePath, camera: cabin.CameraName, light: Light, *, software: bool) -> None:
+    def __init__(self, root: NodePath, camera: CameraName, light: Light, *, software: bool) -> None:
         # Panda3D's software renderer multiplies lit surfaces by their vertex colours twice.
         self._exponent = 0.5 if software else 1.0
         self.node = root.attach_new_node("car")

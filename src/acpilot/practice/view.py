@@ -23,10 +23,11 @@ from panda3d.core import (
 
 from acpilot.panda_output import Keyboard, RendererName, open_output, overlay
 from acpilot.practice import cabin, clock_strip, scenery
-from acpilot.practice.light import LIGHTS, LightName
+from acpilot.practice.light import LIGHTS
 from acpilot.practice.mesh import merge, quad
 from acpilot.practice.pose import Pose
 from acpilot.practice.track import Track
+from acpilot.settings import CameraName, LightName
 
 _NEAR, _FAR = 0.2, scenery.SKY_RADIUS * 1.1
 
@@ -41,7 +42,7 @@ class ViewOptions:
     offscreen: bool = False
     """Without a window; needs no display."""
     renderer: RendererName = "auto"
-    camera: cabin.CameraName = "bonnet"
+    camera: CameraName = "bonnet"
     light: LightName = "noon"
     burn_clock: bool = False
     """Whether the instant drawn is shown as a strip of cells along the upper edge (see ``clock_strip``)."""
