@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +184,25 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
             {path.relative_to(each.folder) for path in files(each.folder / name)} for each in (improved[0], folder)
         ]
         assert there[0] == there[1]
+
+
+def test_a_camera_that_the_policy_does_not_know_is_told(
+    improved: tuple[ImprovedFolder, str], place: Path, tmp_path: Path
+) -> None:
+    unknown = "model.onnx was trained for a camera 1.1 m above the road (acpilot train --camera-height); --camera chase"
+    seen = ("--track", "oval", "--size", "128", "72", "--renderer", "software", "--camera", "chase")
+    code, output = acpilot("evaluate", "best_save", *seen, "--out", str(tmp_path / "seen"), folder=place)
+    assert code == 0, output
+    assert unknown in " ".join(output.split())
+
+    def stop(line: str) -> None:
+        raise RuntimeError(line)
+
+    settings = ImproveSettings(out=tmp_path / "improved", track=("oval",), test_track=("oval",), camera="chase")
+    with pytest.raises(RuntimeError, match=re.escape(unknown)):
+        improve_policy(place / "best_save", Dataset.open(place / "dataset"), settings, nothing, stop)
+    assert not (tmp_path / "improved" / "round_0").exists(), "before the work begins"
+    assert "was trained for a camera" not in improved[1], "the bonnet is one that it knows"
 
 
 def test_what_is_done_is_left_as_it_is(improved: tuple[ImprovedFolder, str], place: Path) -> None:

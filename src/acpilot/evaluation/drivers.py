@@ -8,11 +8,15 @@ import numpy as np
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
 from acpilot.policy.policy import Command, Policy
+from acpilot.practice.cabin import CAMERAS
 from acpilot.practice.car import Controls
 from acpilot.practice.world import DT, EXPERT_EVERY, World
+from acpilot.settings import CameraName
 
 Look = Callable[[], np.ndarray]
 """The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""
+_ANOTHER_CAMERA = 0.5
+"""Metres of height between two cameras from which the road looks another."""
 
 
 class Driver(Protocol):
@@ -44,8 +48,17 @@ class PolicyDriver:
             raise AcpilotError(f"{policy.name} wants {policy.rate:g} decisions a second: it must be 0 to {1 / DT:.0f}")
         self.name, self.rate, self.reset = policy.name, policy.rate, policy.reset
         self.policy = policy
-        self.note: str = getattr(policy, "note", "")
-        """What the user should know of it."""
+
+    def notes(self, camera: CameraName) -> list[str]:
+        """What the user should know of it before it drives by that camera."""
+        notes = [note] if (note := getattr(self.policy, "note", "")) else []
+        learnt, height = getattr(self.policy, "camera_height", None), CAMERAS[camera].position[2]
+        if learnt is not None and abs(learnt - height) > _ANOTHER_CAMERA:
+            notes.append(
+                f"{self.name} was trained for a camera {learnt:g} m above the road (acpilot train --camera-height); "
+                f"--camera {camera} is {height:g} m above it: from another camera than it knows, a policy drives badly"
+            )
+        return notes
 
     def decide(self, world: World, look: Look) -> Command:
         """Show the policy its part of the picture."""

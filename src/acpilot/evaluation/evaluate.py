@@ -108,7 +108,7 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
             "record makes one): leave one of them out"
         )
     out = settings.out or _next_folder(driver)
-    notes = [driver.note] if isinstance(driver, PolicyDriver) and driver.note else []
+    notes = driver.notes(settings.camera) if isinstance(driver, PolicyDriver) else []
     name, rate = driver.name, driver.rate
     del driver  # who drives a track opens it anew: two at once would need twice the memory
     with whole_folder(out, "--out") as part:

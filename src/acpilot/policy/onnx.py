@@ -1,5 +1,7 @@
 """Policies in ONNX files, run by ONNX Runtime."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +62,10 @@ class OnnxPolicy:
         """Where it is computed."""
         if device not in ("auto", self.device):
             raise AcpilotError(f"ONNX Runtime could not use {device} here: it needs {_PROVIDERS[device][1]}")
-        text = self._session.get_modelmeta().custom_metadata_map.get(PREPROCESSING)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.camera_height = _camera_height(metadata)
+        """Metres above the road, of the pictures that it learnt from; None where the file does not tell."""
+        text = metadata.get(PREPROCESSING)
         if text is None:
             raise AcpilotError(
                 f"{path} does not say how pictures are prepared for it: only files written by acpilot train can drive"
@@ -110,6 +115,13 @@ class OnnxPolicy:
                 f"wants {_told(expected)} and {(1, len(self.preprocessing.outputs))}; only files written by acpilot "
                 "train can drive"
             )
+
+
+def _camera_height(metadata: Mapping[str, str]) -> float | None:
+    try:
+        return float(json.loads(metadata[PROVENANCE])["settings"]["camera_height"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _wanted(device: Device) -> list[str]:
