@@ -14,6 +14,7 @@ from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.view import View, ViewOptions
 from acpilot.practice.world import DT, World
 from acpilot.session import Session
+from acpilot.settings import CameraName
 
 _MARGIN = 2.0  # seconds of telemetry before and after the video
 
@@ -28,6 +29,7 @@ def make_session(  # noqa: PLR0913
     disturbance: float = 0.6,
     fps: float = 10.0,
     size: tuple[int, int] = (320, 180),
+    camera: CameraName = "bonnet",
     controls: Controls | None = None,
     pauses: Sequence[tuple[float, float]] = (),
 ) -> Session:
@@ -42,6 +44,7 @@ def make_session(  # noqa: PLR0913
         disturbance: of the expert, 0 to 1.
         fps: frames a second.
         size: of the picture, pixels.
+        camera: of the practice game.
         controls: given throughout; without them the expert drives.
         pauses: from and to, seconds of the video.
     """
@@ -52,7 +55,7 @@ def make_session(  # noqa: PLR0913
     road = track_named(track)
     world = World(road, seed=seed, expert=controls is None, pace=pace, disturbance=disturbance)
     recorder = OffscreenRecorder(session, world, size, fps)
-    with View(road, ViewOptions(size=size, offscreen=True)) as view:
+    with View(road, ViewOptions(size=size, camera=camera, offscreen=True)) as view:
         taken = 0
         for step in range(round((seconds + 2 * _MARGIN) / DT)):
             paused = any(first <= step * DT - _MARGIN < last for first, last in pauses)

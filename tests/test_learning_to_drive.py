@@ -7,23 +7,26 @@ from conftest import acpilot
 from practice_session import make_session
 
 RECORDED = ("random:1", "random:2", "random:3")
+PLACE = ("--camera-height", "3.8", "--camera-behind", "8", "--field-of-view", "90", "--horizon", "0.47")
 NEVER_SEEN = ("random:4321", "random:8765")
 
 
 def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     for seed, track in enumerate(RECORDED):
-        make_session(tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.98, disturbance=0.8)
+        make_session(
+            tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.98, disturbance=0.8, camera="chase"
+        )
     sessions = [str(next(place.iterdir())) for place in sorted(tmp_path.glob("drive_*"))]
     tracks = [word for track in NEVER_SEEN for word in ("--track", track)]
     for command in (
         ("convert", *sessions),
         ("combine", *sessions, "--out", "dataset"),
-        ("train", "dataset", "--epochs", "20", "--label-shift", "0.05"),
-        ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--out", "evaluation"),
+        ("train", "dataset", "--epochs", "20", "--label-shift", "0.05", *PLACE),
+        ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--camera", "chase", "--out", "seen"),
     ):
         code, output = acpilot(*command, folder=tmp_path, timeout=600)
         assert code == 0, output
-    results = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["tracks"]
+    results = json.loads((tmp_path / "seen" / "evaluation.json").read_text())["tracks"]
     assert [result["laps"] for result in results] == [1, 1]
     assert min(result["autonomy"] for result in results) > 50, "one that stands, or leaves the road at each bend, has 0"
     for result in results:
