@@ -19,6 +19,7 @@ from typing import Any
 
 from acpilot.demo import practice_game, virtual_display
 from acpilot.evaluation.improve import ImprovedFolder
+from acpilot.settings import CameraName
 
 TRACKS = ("random:463", "random:179", "random:156", "random:484")
 """Recorded on, of the first 600: two wide and two narrow ones that are fast (167 to 211 km/h) and have hairpins too, of
@@ -29,7 +30,7 @@ PACE, DISTURBANCE = "0.98", "0.8"
 """Of the expert in the recordings, for what docs/learning.md says. Lap times are told beside its own at full pace."""
 LEARNT_PACE = "0.92"
 """Of that, what is learnt."""
-CAMERA = "chase"
+CAMERA: CameraName = "chase"
 """Bends are seen far earlier from behind and above the car than from its bonnet."""
 PLACE = ("--camera-height", "3.8", "--camera-behind", "8", "--field-of-view", "90", "--horizon", "0.47")
 """Of that camera, for training."""

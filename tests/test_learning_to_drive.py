@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 from conftest import acpilot
+from driving import CAMERA, PLACE
 from practice_session import make_session
 
 RECORDED = ("random:1", "random:2", "random:3")
-PLACE = ("--camera-height", "3.8", "--camera-behind", "8", "--field-of-view", "90", "--horizon", "0.47")
 NEVER_SEEN = ("random:4321", "random:8765")
 
 
 def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     for seed, track in enumerate(RECORDED):
         make_session(
-            tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.98, disturbance=0.8, camera="chase"
+            tmp_path / f"drive_{seed}", track=track, seconds=60, seed=seed, pace=0.98, disturbance=0.8, camera=CAMERA
         )
     sessions = [str(next(place.iterdir())) for place in sorted(tmp_path.glob("drive_*"))]
     tracks = [word for track in NEVER_SEEN for word in ("--track", track)]
@@ -22,7 +22,7 @@ def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
         ("convert", *sessions),
         ("combine", *sessions, "--out", "dataset"),
         ("train", "dataset", "--epochs", "20", "--label-shift", "0.05", *PLACE),
-        ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--camera", "chase", "--out", "seen"),
+        ("evaluate", "best_save", *tracks, "--laps", "1", "--size", "320", "180", "--camera", CAMERA, "--out", "seen"),
     ):
         code, output = acpilot(*command, folder=tmp_path, timeout=600)
         assert code == 0, output

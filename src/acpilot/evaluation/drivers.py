@@ -16,7 +16,7 @@ from acpilot.settings import CameraName
 Look = Callable[[], np.ndarray]
 """The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""
 _ANOTHER_CAMERA = 0.5
-"""Metres of height between two cameras from which the road looks another."""
+"""Metres between the heights of two cameras: from there on, a road does not look the same."""
 
 
 class Driver(Protocol):
