@@ -106,7 +106,7 @@ def improve(policy: Path, dataset: Dataset, settings: ImproveSettings, progress:
     start, folder = PolicyFolder(policy.parent if policy.is_file() else policy), ImprovedFolder(settings.out)
     for track in (*settings.track, *settings.test_track):
         track_named(track)
-    driver = PolicyDriver(load(start.onnx_file))
+    notes = PolicyDriver(load(start.onnx_file)).notes(settings.camera)
     training = replace(_settings_of(start), start_from=start.weights_file)
     check(dataset, training)
     if known := [s.name for s in _sessions(folder, settings, settings.rounds) if s.name in dataset.record["sessions"]]:
@@ -114,7 +114,7 @@ def improve(policy: Path, dataset: Dataset, settings: ImproveSettings, progress:
     made_of = _made_of(start, dataset, settings)
     rounds = _rounds_there(folder, made_of)
     done_before = len(rounds) > settings.rounds
-    for note in driver.notes(settings.camera):
+    for note in notes:
         tell(f"note  {note}")
     for entry in rounds:
         tell(told(entry))
