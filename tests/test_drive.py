@@ -32,7 +32,7 @@ from test_record import press, window_of
 pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
 
 Start = Callable[..., Game]
-SMALL = ("--driver", "virtual", "--track", "oval", "--renderer", "software", "--size", "320", "180")
+GAME = ("--driver", "virtual", "--track", "oval")
 POLICIES = """
 import time
 from acpilot.policy.policy import Command
@@ -132,7 +132,7 @@ def test_a_trained_policy_drives_a_lap_and_escape_leaves_the_gamepad_at_rest(
 ) -> None:
     (tmp_path / "best_save").mkdir()
     train_small_policy(tmp_path / "best_save" / "model.onnx")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     with running(*flags(game), folder=tmp_path) as process:
         car.wait_until_driven(SPEED_KMH - 5)
@@ -153,7 +153,7 @@ def test_a_trained_policy_drives_a_lap_and_escape_leaves_the_gamepad_at_rest(
 def test_however_it_ends_the_car_is_let_go(start_game: Start, folder: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has no SIGKILL")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     for way, seconds in ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.5), (signal.SIGKILL, 1.0)):
         with running(*flags(game, "--model", "policies:ahead"), folder=folder) as process:
@@ -169,7 +169,7 @@ def test_escape_is_heard_while_the_terminal_holds_up_what_is_printed(
 ) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has no fcntl")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
@@ -191,7 +191,7 @@ def test_escape_is_heard_while_the_terminal_holds_up_what_is_printed(
 
 
 def test_a_policy_that_fails_lets_go_and_says_why(start_game: Start, folder: Path) -> None:
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     for policy, told in (
         ("unsure", "unsure returned nan, 0, 0 for steering, throttle, brake"),
@@ -212,7 +212,7 @@ def test_a_policy_that_fails_lets_go_and_says_why(start_game: Start, folder: Pat
 def test_covered_and_paused_it_waits_minimised_it_ends(
     start_game: Start, screen: xdisplay.Display, folder: Path
 ) -> None:
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car, window = Car(game), window_of(screen, game)
     window.set_input_focus(X.RevertToParent, X.CurrentTime)
     with running(*flags(game, "--model", "policies:ahead"), folder=folder) as process:
@@ -241,7 +241,7 @@ def test_covered_and_paused_it_waits_minimised_it_ends(
 def test_a_game_that_hangs_or_goes_ends_it(start_game: Start, folder: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has no SIGSTOP")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     children = Path(f"/proc/{game.process.pid}/task/{game.process.pid}/children").read_text().split()
     for stopped, told in (
@@ -266,7 +266,7 @@ def test_a_game_that_hangs_or_goes_ends_it(start_game: Start, folder: Path) -> N
 
 
 def test_a_run_is_saved_with_who_drove_and_is_not_learnt_from(start_game: Start, folder: Path) -> None:
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     more = ("--model", "policies:both", "--save-run", "--assist", "pedals", "--speed-limit", "30", "--brake-on-stop")
     code, output = acpilot(*flags(game, *more, "--duration", "6", "--json"), folder=folder)
     assert code == 0, output

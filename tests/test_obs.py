@@ -60,9 +60,8 @@ def record_with_truth(
 def test_labels_are_right_within_the_stored_bound_at_every_start(
     fps: float, obs: ObsStudio, start_game: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # 59 pictures a second: they come and go at all phases of OBS's frames. Small ones: two processors are to keep up.
-    small = ("--size", "320", "180")
-    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software", *small)
+    # 59 pictures a second: they come and go at all phases of OBS's frames.
+    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59")
     offsets, errors, shares = [], [], []
     for encoder in ["x264"] * STARTS + ["x264_lowcpu"] * STARTS:
         session, truth = record_with_truth(obs, game, tmp_path, monkeypatch, fps=fps, obs_encoder=encoder)
@@ -86,7 +85,7 @@ def test_labels_are_right_within_the_stored_bound_at_every_start(
 def test_on_a_loaded_machine_no_label_is_wrong(
     obs: ObsStudio, start_game: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software")
+    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59")
     load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(6)]
     stall = threading.Timer(3.0, obs.stall, args=(0.4,))
     stall.start()
@@ -201,7 +200,7 @@ def test_auto_says_why_it_does_without_obs(start_game: Start, tmp_path: Path) ->
 
 
 def test_the_truth_would_show_a_shift(start_game: Start) -> None:
-    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59", "--renderer", "software")
+    game = start_game("--driver", "expert", "--burn-clock", "--fps", "59")
     with Witness(game.title) as witness:
         wait_for(lambda: len(witness.shown()[0]) > 60, "a second of pictures")
     burnt, shown = witness.shown()

@@ -45,7 +45,7 @@ def sample(game: Game, folder: Path, until: Callable[[np.void], bool], seconds: 
 
 
 def test_the_pages_tell_one_story(start_game: Start, tmp_path: Path) -> None:
-    game = start_game("--driver", "expert", "--headless", "--renderer", "software", "--fps", "10", "--track", "twisty")
+    game = start_game("--driver", "expert", "--headless", "--fps", "10", "--track", "twisty")
     samples = sample(game, tmp_path, lambda physics: physics["packet_id"] > 333 * 25)
     seconds = samples["instant"] / 1e9
     # Speed, velocity, position and position along the track are of one motion.
@@ -127,7 +127,7 @@ def test_the_keyboard_drives_it(display: str, start_game: Start, tmp_path: Path)
 
 
 def test_it_says_what_it_achieved(start_game: Start, tmp_path: Path) -> None:
-    game = start_game("--driver", "expert", "--headless", "--renderer", "software", "--fps", "20")
+    game = start_game("--driver", "expert", "--headless", "--fps", "20")
     sample(game, tmp_path, lambda physics: physics["packet_id"] > 1000)
     said = game.end()
     assert "of 20 Hz" in said

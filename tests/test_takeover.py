@@ -17,7 +17,7 @@ from acpilot.session import HUMAN, NOBODY, Session
 from conftest import Game, acpilot, running, wait_for
 from test_combine import combine, table_of
 from test_convert import one_line, rows_of
-from test_drive import POLICIES, SMALL, Car, colour_window, ended, flags, stays
+from test_drive import GAME, POLICIES, Car, colour_window, ended, flags, stays
 from test_record import press, window_of
 
 pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]
@@ -80,7 +80,7 @@ def test_keys_take_over_and_the_correction_is_what_is_learnt(
     start_game: Start, screen: xdisplay.Display, tmp_path: Path
 ) -> None:
     (tmp_path / "policies.py").write_text(POLICIES, encoding="utf-8")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car, window = Car(game), window_of(screen, game)
     other = colour_window(screen, "a letter", (10, 10, 100, 100))
     more = ("--model", "policies:ahead", "--takeover", "keys", "--hand-back", str(LET_GO), "--save-run")
@@ -135,7 +135,7 @@ ON_WHEEL = ("--model", "policies:turned", "--takeover", "wheel", "--wheel-axes")
 
 def test_axes_of_a_wheel_that_are_not_there_are_asked_for(start_game: Start, tmp_path: Path) -> None:
     (tmp_path / "policies.py").write_text(POLICIES + WHEEL, encoding="utf-8")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     stand = (
         "They stand at 0: [+-]0.00, 1: [+-]0.00, 2: [+]1.00, 3: [+]1.00, 1:0: [+]1.00, 1:1: [+]1.00: look again with"
     )
@@ -152,7 +152,7 @@ def test_axes_of_a_wheel_that_are_not_there_are_asked_for(start_game: Start, tmp
 @pytest.mark.parametrize("pedals", [("2-", "3-"), ("1:0-", "1:1-")], ids=["of the wheel", "a device of their own"])
 def test_a_wheel_takes_over_and_is_missed(start_game: Start, tmp_path: Path, pedals: tuple[str, str]) -> None:
     (tmp_path / "policies.py").write_text(POLICIES + WHEEL, encoding="utf-8")
-    game = start_game(*SMALL)
+    game = start_game(*GAME)
     car = Car(game)
     with running(*flags(game, *ON_WHEEL, "0", *pedals, "--save-run"), folder=tmp_path) as process:
         wait_for(lambda: car.gamepad.steering < -0.4, "the wheel", 30)
