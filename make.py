@@ -165,7 +165,8 @@ def test_untimed() -> None:
     run(PYTHON, "-m", "mypy", "--platform", "linux" if WINDOWS else "win32")
     # A file stays together, so that what its tests share is made once; tests/conftest.py puts the longest first.
     together = ["--dist", "loadfile", "--no-loadscope-reorder"]
-    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *sys.argv[2:])
+    patience = ["--timeout", "1200"]  # they give way to others, for as long as that takes
+    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *patience, *sys.argv[2:])
 
 
 def start_behind(*command: str | Path, printed: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -12,7 +12,7 @@ from acpilot.demo import virtual_display
 from acpilot.policy.tensorflow_checkpoint import TensorflowPolicy
 from conftest import Game, wait_for
 from small_policy import Student
-from test_drive import SMALL, Car
+from test_drive import GAME, Car
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "test_ac.py"
 WRITE = """
@@ -43,7 +43,7 @@ def test_a_checkpoint_of_the_originals_shape_drives_a_lap(tmp_path: Path) -> Non
     eyes = TensorflowPolicy(tmp_path / "best_save" / "model.ckpt")
     write_checkpoint(tmp_path, *Student(eyes.band, eyes.preprocessing.prepare).study())
     with virtual_display():
-        game = Game("acpilot_test_ac", *SMALL)
+        game = Game("acpilot_test_ac", *GAME)
         try:
             game.wait_until_live()
             car = Car(game)
