@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from acpilot.evaluation.closed_loop import Camera, Observer, drive
 from acpilot.evaluation.drivers import Look, expert_controls
-from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, SPEED
+from acpilot.policy.metadata import PREPROCESSING
+from acpilot.policy.onnx import COMMAND, IMAGE, SPEED
 from acpilot.policy.policy import Command
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.practice.track import make_track

@@ -19,6 +19,7 @@ from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Camera, Observer, drive
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver, expert_controls, expert_speed_kmh
+from acpilot.evaluation.evaluate import RECORD_NAME
 from acpilot.evaluation.improve import ImprovedFolder, Improvement
 from acpilot.evaluation.improve import improve as improve_policy
 from acpilot.learning.training import train
@@ -98,7 +99,7 @@ def test_the_autonomy_after_each_round_is_told_and_one_policy_is_kept(improved: 
     rounds = record_of(folder)["rounds"]
     assert [entry["round"] for entry in rounds] == [0, 1, 2]
     for number, entry in enumerate(rounds):
-        evaluation = json.loads((folder.evaluation(number) / "evaluation.json").read_text())
+        evaluation = json.loads((folder.evaluation(number) / RECORD_NAME).read_text())
         assert entry["autonomy"] == pytest.approx(evaluation["tracks"][0]["autonomy"], abs=1e-3)
         assert entry["interventions"] == len(evaluation["tracks"][0]["interventions"])
         assert f"round {number}: autonomy {entry['autonomy']:.1f} %" in output
@@ -194,6 +195,7 @@ def test_a_camera_that_the_policy_does_not_know_is_told(
     code, output = acpilot("evaluate", "best_save", *seen, "--out", str(tmp_path / "seen"), folder=place)
     assert code == 0, output
     assert unknown in " ".join(output.split())
+    assert any(unknown in note for note in json.loads((tmp_path / "seen" / RECORD_NAME).read_text())["notes"])
 
     def stop(line: str) -> None:
         raise RuntimeError(line)

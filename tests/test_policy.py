@@ -13,7 +13,8 @@ from PIL import Image
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import load
-from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, SPEED
+from acpilot.policy.metadata import PREPROCESSING
+from acpilot.policy.onnx import COMMAND, IMAGE, SPEED
 from acpilot.policy.preprocessing import Memory, Preprocessing
 from conftest import acpilot
 from test_convert import one_line

@@ -21,7 +21,7 @@ from acpilot.policy.onnx import OnnxPolicy
 from acpilot.policy.tensorflow_checkpoint import TensorflowPolicy
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
-from acpilot.settings import EvaluateSettings
+from acpilot.settings import EvaluateSettings, TrainSettings
 from conftest import acpilot
 from test_train import LEARNING, write_dataset
 
@@ -93,6 +93,7 @@ def test_onnx_pytorch_and_tensorflow_agree(trained: PolicyFolder, pictures: np.n
     onnx = OnnxPolicy(trained.onnx_file)
     assert ours.preprocessing == onnx.preprocessing
     assert (ours.rate, ours.needs_speed, ours.note) == (onnx.rate, onnx.needs_speed, "")
+    assert ours.camera_height == onnx.camera_height == TrainSettings().camera_height
     left, top, width, height = ours.band(640, 360)
     seen = [onnx.preprocessing.prepare(picture[top : top + height, left : left + width]) for picture in pictures]
     shown = onnx.preprocessing.past_frames

@@ -124,9 +124,10 @@ def evaluate(policy: str, settings: EvaluateSettings, progress: Progress) -> Eva
             done |= run_here(work, together, of_all)
         results = [done[place][0] for place in places]
         notes += [note for place in places for note in done[place][1]]
-        record = _to_json(name, rate, settings, results)
+        notes = list(dict.fromkeys(notes))
+        record = _to_json(name, rate, settings, results, notes)
         write_atomically(part / RECORD_NAME, record)
-    return Evaluation(out, tuple(results), tuple(dict.fromkeys(notes)), record)
+    return Evaluation(out, tuple(results), tuple(notes), record)
 
 
 def _next_folder(driver: Driver) -> Path:
@@ -268,7 +269,9 @@ def _result(track: Track, driven: Drive, expert: Drive, renderer: str | None, pi
     )
 
 
-def _to_json(policy: str, rate: float, settings: EvaluateSettings, results: Sequence[TrackResult]) -> str:
+def _to_json(
+    policy: str, rate: float, settings: EvaluateSettings, results: Sequence[TrackResult], notes: Sequence[str]
+) -> str:
     chosen = settings_record(settings)
     for name in ("out", "json", "video", "track"):  # they do not decide the figures
         del chosen[name]
@@ -278,6 +281,7 @@ def _to_json(policy: str, rate: float, settings: EvaluateSettings, results: Sequ
         "settings": chosen,
         "tracks": [asdict(result) for result in results],
         "autonomy": {"median": median(r.autonomy for r in results), "worst": min(r.autonomy for r in results)},
+        "notes": list(notes),
     }
     return json.dumps(_rounded(record), indent=2) + "\n"
 

@@ -12,7 +12,8 @@ import torch
 
 from acpilot.files import write_atomically
 from acpilot.learning.network import PilotNet
-from acpilot.policy.onnx import COMMAND, IMAGE, PREPROCESSING, PROVENANCE, SPEED
+from acpilot.policy.metadata import PREPROCESSING, PROVENANCE
+from acpilot.policy.onnx import COMMAND, IMAGE, SPEED
 from acpilot.policy.preprocessing import Preprocessing
 
 _OPSET = 17

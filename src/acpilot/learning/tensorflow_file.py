@@ -10,9 +10,10 @@ import numpy as np
 from acpilot.files import replace
 from acpilot.learning.network import PilotNet
 from acpilot.policy.folder import TensorflowCheckpoint
+from acpilot.policy.metadata import PREPROCESSING, PROVENANCE
 from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.policy.tensorflow import PREPROCESSING, PROVENANCE, import_tensorflow
+from acpilot.policy.tensorflow import import_tensorflow
 
 
 def write_checkpoint(

@@ -1,12 +1,11 @@
 """Policies in ONNX files, run by ONNX Runtime."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from acpilot.errors import AcpilotError
+from acpilot.policy.metadata import PREPROCESSING, PROVENANCE, camera_height
 from acpilot.policy.policy import Command, Device
 from acpilot.policy.preprocessing import Memory, Preprocessing
 
@@ -17,8 +16,6 @@ except ImportError as error:
 
 IMAGE, SPEED, COMMAND = "image", "speed", "command"
 """Names of the inputs uint8 (n, 66, 200, channels) and float32 (n, 1), and of the output float32 (n, 3)."""
-PREPROCESSING, PROVENANCE = "acpilot_preprocessing", "acpilot_provenance"
-"""Keys of the file's metadata; both hold JSON."""
 _CPU = "CPUExecutionProvider"
 _PROVIDERS: dict[Device, tuple[str, str]] = {
     "cuda": ("CUDAExecutionProvider", "an NVIDIA card with CUDA, and pip install onnxruntime-gpu"),
@@ -63,7 +60,7 @@ class OnnxPolicy:
         if device not in ("auto", self.device):
             raise AcpilotError(f"ONNX Runtime could not use {device} here: it needs {_PROVIDERS[device][1]}")
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.camera_height = _camera_height(metadata)
+        self.camera_height = camera_height(metadata.get(PROVENANCE))
         """Metres above the road, of the pictures that it learnt from; None where the file does not tell."""
         text = metadata.get(PREPROCESSING)
         if text is None:
@@ -115,13 +112,6 @@ class OnnxPolicy:
                 f"wants {_told(expected)} and {(1, len(self.preprocessing.outputs))}; only files written by acpilot "
                 "train can drive"
             )
-
-
-def _camera_height(metadata: Mapping[str, str]) -> float | None:
-    try:
-        return float(json.loads(metadata[PROVENANCE])["settings"]["camera_height"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _wanted(device: Device) -> list[str]:

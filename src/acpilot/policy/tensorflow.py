@@ -6,8 +6,6 @@ from typing import Any
 
 from acpilot.errors import AcpilotError
 
-PREPROCESSING, PROVENANCE = "acpilot_preprocessing", "acpilot_provenance"
-"""Names of the collections in a checkpoint's ``.meta`` file; both hold JSON."""
 SPEED = "speed:0"
 """The tensor that takes the speed in a checkpoint of acpilot's: float32 (n, 1), km/h, negative when it is not known."""
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.folder import TensorflowCheckpoint
+from acpilot.policy.metadata import PREPROCESSING, PROVENANCE, camera_height
 from acpilot.policy.policy import LIMITS, Command
 from acpilot.policy.preprocessing import Memory, Preprocessing
-from acpilot.policy.tensorflow import PREPROCESSING, SPEED, import_tensorflow
+from acpilot.policy.tensorflow import SPEED, import_tensorflow
 from acpilot.policy.tensorflow_graph import Column, DrivingGraph
 
 _ROWS = 150
@@ -50,7 +51,10 @@ class TensorflowPolicy:
         try:
             meta = tf.MetaGraphDef.FromString(checkpoint.graph_file.read_bytes())
             network = DrivingGraph(tf, meta, tf.train.load_checkpoint(str(checkpoint.path)))
-            stored = _stored_preprocessing(meta)
+            text = _stored(meta, PREPROCESSING)
+            stored = None if text is None else Preprocessing.from_json(text)
+            self.camera_height = camera_height(_stored(meta, PROVENANCE))
+            """Metres above the road, of the pictures that it learnt from; None where the file does not tell."""
             self._outputs = _own(network, stored, outputs) if stored else _chosen(network, outputs)
             self.preprocessing = stored or self._assumed(network.image.shape.as_list())
             self._image, self._inputs = network.image, network.switches
@@ -128,11 +132,12 @@ def _refuse_incomplete(checkpoint: TensorflowCheckpoint) -> None:
         )
 
 
-def _stored_preprocessing(meta: Any) -> Preprocessing | None:
-    if PREPROCESSING not in meta.collection_def:
+def _stored(meta: Any, name: str) -> str | None:
+    """What the file says under that name; None when it says nothing."""
+    if name not in meta.collection_def:
         return None
-    texts = meta.collection_def[PREPROCESSING].bytes_list.value
-    return Preprocessing.from_json(texts[0].decode() if texts else "")
+    texts = meta.collection_def[name].bytes_list.value
+    return texts[0].decode() if texts else ""
 
 
 def _own(network: DrivingGraph, preprocessing: Preprocessing, outputs: str | None) -> dict[str, Column]:
