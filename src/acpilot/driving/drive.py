@@ -21,7 +21,7 @@ from acpilot.driving.takeover import Takeover
 from acpilot.driving.telling import Telling
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
-from acpilot.policy.policy import REST, Policy
+from acpilot.policy.policy import REST, Policy, note_of
 from acpilot.progress import Say, Show
 from acpilot.recording import undisturbed, wait_for_game
 from acpilot.session import HUMAN, NOBODY, Session, settings_record
@@ -100,7 +100,7 @@ def drive(settings: DriveSettings, say: Say, show: Show) -> DriveEnding:
     """
     policy = open_policy(settings.model, settings.outputs, settings.device)
     _refuse_what_cannot_be(policy, settings)
-    if note := getattr(policy, "note", ""):
+    if note := note_of(policy):
         say(f"note  {note}")
     with ExitStack() as stack:
         # The driver's wheel comes before the gamepad, which could be taken for it; the gamepad before the game, since

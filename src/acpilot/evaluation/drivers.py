@@ -7,7 +7,7 @@ import numpy as np
 
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
-from acpilot.policy.policy import Command, Policy
+from acpilot.policy.policy import Command, Policy, note_of
 from acpilot.practice.cabin import CAMERAS
 from acpilot.practice.car import Controls
 from acpilot.practice.world import DT, EXPERT_EVERY, World
@@ -51,9 +51,9 @@ class PolicyDriver:
 
     def notes(self, camera: CameraName) -> list[str]:
         """What the user should know of it before it drives by that camera."""
-        notes = [note] if (note := getattr(self.policy, "note", "")) else []
+        notes = [note] if (note := note_of(self.policy)) else []
         learnt, height = getattr(self.policy, "camera_height", None), CAMERAS[camera].position[2]
-        if learnt is not None and abs(learnt - height) > _ANOTHER_CAMERA:
+        if isinstance(learnt, float) and abs(learnt - height) > _ANOTHER_CAMERA:
             notes.append(
                 f"{self.name} was trained for a camera {learnt:g} m above the road (acpilot train --camera-height); "
                 f"--camera {camera} is {height:g} m above it: from another camera than it knows, a policy drives badly"

@@ -67,6 +67,12 @@ class Policy(Protocol):
         ...
 
 
+def note_of(policy: Policy) -> str:
+    """What is to be told of a policy before it drives; nothing of a user's own, which may mean anything by ``note``."""
+    note = getattr(policy, "note", "")
+    return note if isinstance(note, str) else ""
+
+
 def checked(command: Command, name: str, when: str) -> Command:
     """What the policy of that name commanded, within its limits.
 
