@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from acpilot.clock import NS, now
+from acpilot.progress import Show
 from acpilot.recording import Ending, record
 from acpilot.session import Session
 from acpilot.settings import RecordSettings
@@ -36,18 +38,20 @@ def obs(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObsS
         yield studio
 
 
-def record_through(obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object) -> Ending:
+def record_through(
+    obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, show: Show = lambda _: None, **more: Any
+) -> Ending:
     for name, value in obs.environment.items():
         monkeypatch.setenv(name, value)
     values: dict[str, object] = {
         "recorder": "obs", "obs_host": "127.0.0.1", "obs_port": obs.port, "pages": game.pages, "title": game.title,
         "output": folder, "duration": 6.0, "wait": 30.0,
     }  # fmt: skip
-    return record(RecordSettings(**(values | more)), lambda _: None)  # type: ignore[arg-type]
+    return record(RecordSettings(**(values | more)), show)  # type: ignore[arg-type]
 
 
 def record_with_truth(
-    obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object
+    obs: ObsStudio, game: Game, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> tuple[Session, Truth]:
     with Witness(game.title) as witness:
         ending = record_through(obs, game, folder, monkeypatch, **more)
@@ -87,11 +91,15 @@ def test_on_a_loaded_machine_no_label_is_wrong(
 ) -> None:
     game = start_game("--driver", "expert", "--burn-clock", "--fps", "59")
     load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(6)]
-    stall = threading.Timer(3.0, obs.stall, args=(0.4,))
-    stall.start()
+    stall = threading.Timer(2.0, obs.stall, args=(0.4,))
+
+    def show(line: str) -> None:
+        if line.startswith("recording") and stall.ident is None:  # setting OBS up takes as long as the load lets it
+            stall.start()
+
     try:
         with Witness(game.title) as witness:
-            ending = record_through(obs, game, tmp_path, monkeypatch, fps=30.0, duration=8.0)
+            ending = record_through(obs, game, tmp_path, monkeypatch, show, fps=30.0, duration=8.0)
     finally:
         for each in load:
             each.kill()
