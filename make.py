@@ -121,7 +121,8 @@ def make_venv(folder: Path, wanted: bytes, *installs: list[str | Path]) -> Path:
         run(sys.executable, "-m", "venv", "--clear", folder)
     os.environ["VGAMEPAD_SKIP_VIGEMBUS_INSTALL"] = "true"  # only driving needs it: acpilot doctor says how to get it
     for what in installs:
-        run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *what)
+        # What of it is ever imported gets compiled then; the rest would take longer than all else here.
+        run(python, "-m", "pip", "install", "-qq", "--no-compile", "--disable-pip-version-check", *what)
     stamp.write_text(digest)
     return python
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from acpilot.labels import inputs_csv, session_labels
+from acpilot.panda_output import RendererName
 from acpilot.practice.car import Controls
 from acpilot.practice.game import pose_of, track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
@@ -30,6 +31,7 @@ def make_session(  # noqa: PLR0913
     fps: float = 10.0,
     size: tuple[int, int] = (320, 180),
     camera: CameraName = "bonnet",
+    renderer: RendererName = "auto",
     controls: Controls | None = None,
     pauses: Sequence[tuple[float, float]] = (),
 ) -> Session:
@@ -45,6 +47,7 @@ def make_session(  # noqa: PLR0913
         fps: frames a second.
         size: of the picture, pixels.
         camera: of the practice game.
+        renderer: of the practice game; "software" is the faster one without a graphics card.
         controls: given throughout; without them the expert drives.
         pauses: from and to, seconds of the video.
     """
@@ -55,7 +58,7 @@ def make_session(  # noqa: PLR0913
     road = track_named(track)
     world = World(road, seed=seed, expert=controls is None, pace=pace, disturbance=disturbance)
     recorder = OffscreenRecorder(session, world, size, fps)
-    with View(road, ViewOptions(size=size, camera=camera, offscreen=True)) as view:
+    with View(road, ViewOptions(size=size, camera=camera, offscreen=True, renderer=renderer)) as view:
         taken = 0
         for step in range(round((seconds + 2 * _MARGIN) / DT)):
             paused = any(first <= step * DT - _MARGIN < last for first, last in pauses)

@@ -71,7 +71,7 @@ def run(place: Path, *command: str) -> None:
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two converted sessions, first and second, and one whose labels are late."""
     place = tmp_path_factory.mktemp("stock")
-    shifted(make_session(place / "made", track="twisty", seconds=20), 200, place / "late")
+    shifted(make_session(place / "made", track="twisty", seconds=20, renderer="software"), 200, place / "late")
     run(place, "convert", "late", "--size", "32", "18", "--fps", "2")
     drive(place, "first")
     drive(place, "second")

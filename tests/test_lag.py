@@ -19,7 +19,10 @@ SHIFTS = (-300.0, 250.0)
 
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Session]:
-    return {track: make_session(tmp_path_factory.mktemp("driven"), track=track, seconds=40) for track in TRACKS}
+    return {
+        track: make_session(tmp_path_factory.mktemp("driven"), track=track, seconds=40, renderer="software")
+        for track in TRACKS
+    }
 
 
 def lag(session: Session, *flags: str, code: int = 0) -> str:
@@ -85,7 +88,7 @@ def test_sessions_of_the_original_tool_are_estimated_when_they_are_converted(
     tmp_path: Path,
 ) -> None:
     # Its rows have no yaw: it is made of the steering, which must be what turns the car; of it there must be much.
-    driven = make_session(tmp_path, track="twisty", seconds=40, disturbance=0)
+    driven = make_session(tmp_path, track="twisty", seconds=40, disturbance=0, renderer="software")
     session = shifted(driven, 300, tmp_path / "original", original=True)
     rows = session.inputs_file.read_bytes()
     code, output = acpilot("convert", str(session.folder), "--size", "64", "36", folder=tmp_path)
