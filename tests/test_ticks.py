@@ -52,7 +52,7 @@ def test_the_clock_of_this_machine_does_not_drift_however_busy_it_gets() -> None
     assert abs(alignment.offset - (5_000_000_000 + 20 * T)) < 1e6
 
 
-def test_frames_around_a_skip_and_those_that_nobody_watched_are_distrusted() -> None:
+def test_the_first_frames_those_around_a_skip_and_those_that_nobody_watched_are_distrusted() -> None:
     log = TickLog(float(T))
     for tick in [*range(50), *range(53, 100)]:
         stats = {"renderTotalFrames": tick, "renderSkippedFrames": int(tick >= 70), "outputSkippedFrames": 0,
@@ -61,7 +61,7 @@ def test_frames_around_a_skip_and_those_that_nobody_watched_are_distrusted() -> 
     alignment = log.alignment(started_at=10 * T, limit_ms=50)
     assert alignment is not None
     trusted = alignment.trusted(np.arange(100) / 10)
-    left_out = [*range(40, 43), *range(54, 66), *range(90, 100)]
+    left_out = [*range(5), *range(40, 43), *range(54, 66), *range(90, 100)]
     assert np.flatnonzero(~trusted).tolist() == left_out
     assert alignment.error_bound_ms < 5
 

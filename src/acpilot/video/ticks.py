@@ -20,7 +20,8 @@ _ON_TIME_MS = 4.0
 """Answers this much after the grid are the usual spread; later ones mean a late frame (or a late answer)."""
 _TOO_LATE_MS = 15.0
 _PADDING = 5
-"""Frames on either side of a skipped or lagged one that are distrusted too."""
+"""Frames on either side of a skipped or lagged one that are distrusted too, and the first of a recording: while OBS
+starts its encoder it can come to its picture long after it has answered (measured, 12.8 ms; no answer tells)."""
 _OFFSET_BOUND_MS = 3.0
 _TICKS_OF_DOUBT = 2
 """How far the first tick may be from the one at which OBS said that it had started: measured, 1 or 2."""
@@ -134,6 +135,7 @@ class TickLog:
         limit = min(_TOO_LATE_MS, max(0.0, limit_ms - known_to))
         unseen, too_late = np.isinf(late_ms), late_ms > limit
         marked = too_late.copy()
+        marked[:_PADDING] = True
         for first, last in [*_skips(ticks, skipped), *moved]:
             marked[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
         corrected = np.flatnonzero(~marked & (late_ms > _ON_TIME_MS))
