@@ -43,11 +43,11 @@ def record_through(
 ) -> Ending:
     for name, value in obs.environment.items():
         monkeypatch.setenv(name, value)
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "recorder": "obs", "obs_host": "127.0.0.1", "obs_port": obs.port, "pages": game.pages, "title": game.title,
         "output": folder, "duration": 6.0, "wait": 30.0,
     }  # fmt: skip
-    return record(RecordSettings(**(values | more)), show)  # type: ignore[arg-type]
+    return record(RecordSettings(**(values | more)), show)
 
 
 def record_with_truth(

@@ -20,8 +20,8 @@ _ON_TIME_MS = 4.0
 """Answers this much after the grid are the usual spread; later ones mean a late frame (or a late answer)."""
 _TOO_LATE_MS = 15.0
 _PADDING = 5
-"""Frames on either side of a skipped or lagged one that are distrusted too, and the first of a recording: while OBS
-starts its encoder it can come to its picture long after it has answered (measured, 12.8 ms; no answer tells)."""
+"""Frames on either side of a skipped or lagged one that are distrusted too, and the first of a recording: one was
+taken 12.8 ms after an answer that came on time, which nothing tells; perhaps because OBS starts its encoder then."""
 _OFFSET_BOUND_MS = 3.0
 _TICKS_OF_DOUBT = 2
 """How far the first tick may be from the one at which OBS said that it had started: measured, 1 or 2."""
