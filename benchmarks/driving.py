@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20, help="of driving that are recorded in all")
     parser.add_argument("--fps", type=float, default=20)
-    parser.add_argument("--epochs", type=int, default=20, help="of the training; with AMX, 40 take as long")
+    parser.add_argument("--epochs", type=int, default=18, help="of the training; with AMX, 36 take as long")
     parser.add_argument("--draws", type=int, default=3, help="of four test tracks, before and after improve")
     parser.add_argument("--laps", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=1, help="of improve")
