@@ -13,9 +13,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent
@@ -48,7 +50,7 @@ TESTING = {**GAME, **DESKTOP, **OBS, **BROWSER, "pkill": ["procps"], "unshare": 
 MACHINE = {
     "qemu-system-x86_64": ["qemu-system-x86"],
     "busybox": ["busybox-static"],
-    "modprobe": ["kmod"],
+    "/sbin/modprobe": ["kmod"],
     "cpio": ["cpio"],
     "libevdev.so.2": ["libevdev2"],
     "setpriv": ["util-linux"],
@@ -56,6 +58,9 @@ MACHINE = {
     **DISPLAY,
 }
 WINDOWS_ON_LINUX = {"wine": ["wine", "wine64"], "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"], **DESKTOP}
+FFMPEG = {"ffmpeg": ["ffmpeg"]}  # whose libraries torchcodec loads
+
+APT_GET = Lock()  # there can be one of them at a time
 
 
 def run(*command: str | Path, quiet: bool = False) -> None:
@@ -74,16 +79,17 @@ def install_packages(*packages: str) -> bool:
     may = [] if os.geteuid() == 0 else ["sudo", "-n"] if shutil.which("sudo") else None
     if may is None:
         return False
-    print(f"installing {' '.join(packages)} with apt-get ...", flush=True)
-    quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = [*may, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    for command in (install, [*may, "apt-get", "update", "-qq"], install):  # lists may be missing or old
-        if (
-            subprocess.run(command, check=False, capture_output=True, env=quietly).returncode == 0
-            and command is install
-        ):
-            return True
-    return False
+    with APT_GET:
+        print(f"installing {' '.join(packages)} with apt-get ...", flush=True)
+        quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        install = [*may, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+        for command in (install, [*may, "apt-get", "update", "-qq"], install):  # lists may be missing or old
+            if (
+                subprocess.run(command, check=False, capture_output=True, env=quietly).returncode == 0
+                and command is install
+            ):
+                return True
+        return False
 
 
 def is_there(name: str) -> bool:
@@ -98,7 +104,7 @@ def is_there(name: str) -> bool:
 
 
 def need(wanted: dict[str, list[str]]) -> None:
-    """See that programs and libraries are there (Linux only)."""
+    """See that programs and libraries are there (Linux only); end when they cannot be had."""
     if sys.platform != "linux":
         return
     missing = [name for name in wanted if not is_there(name)]
@@ -135,13 +141,11 @@ def make_environment() -> None:
 
 def demo() -> None:
     """Record the practice game's expert and convert it."""
-    need(GAME if os.environ.get("DISPLAY") else GAME | DISPLAY)
     run(PYTHON, "-m", "acpilot", "demo")
 
 
 def test() -> None:
     """Style, types and tests."""
-    need(TESTING)
     run(PYTHON, "-m", "ruff", "check")
     run(PYTHON, "-m", "ruff", "format", "--check")
     # Real-time tests leave half of the machine idle: what needs no clock runs beside them, and gives way to them.
@@ -194,7 +198,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def test_lerobot() -> None:
     """Load exports with the real lerobot package, in an environment of its own: 8 GB, so not part of "test"."""
-    need({"ffmpeg": ["ffmpeg"]})  # whose libraries torchcodec loads
     packages = LEROBOT / "requirements.txt"
     python = make_venv(LEROBOT_VENV, packages.read_bytes(), ["-r", packages])
     run(python, "-m", "pytest", LEROBOT, *sys.argv[2:])
@@ -202,7 +205,6 @@ def test_lerobot() -> None:
 
 def test_tensorflow() -> None:
     """Write and load TensorFlow checkpoints, in an environment that has TensorFlow too: 4 GB, so not part of "test"."""
-    need(GAME)
     packages = TENSORFLOW / "requirements.txt"
     wanted = LOCK.read_bytes() + packages.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
     python = make_venv(TENSORFLOW_VENV, wanted, ["-r", LOCK, "-r", packages], ["--no-deps", "--editable", ROOT])
@@ -212,13 +214,11 @@ def test_tensorflow() -> None:
 def test_vm() -> None:
     """Move a real gamepad of the kernel's, in a virtual machine: downloads 70 MB once."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps modprobe: not in everybody's PATH
-    need(MACHINE)
     run(PYTHON, VM / "machine.py", PYTHON, "-m", "pytest", VM, *sys.argv[2:])
 
 
 def test_wine() -> None:
     """Run the commands in Python for Windows, under Wine: 700 MB of Debian's packages, so not part of "test"."""
-    need(WINDOWS_ON_LINUX)
     run(PYTHON, "-m", "pip", "install", "-qq", "uv")
     run(PYTHON, WINE / "set_up.py")
     run(PYTHON, "-m", "pytest", WINE, *sys.argv[2:])
@@ -245,15 +245,25 @@ def main() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever types "make" may have an older one
         sys.exit(f"acpilot needs Python 3.11 or newer, this is {sys.version.split()[0]}")
     words = {
-        "demo": demo, "test": test, "test-untimed": test_untimed, "test-lerobot": test_lerobot,
-        "test-tensorflow": test_tensorflow, "test-vm": test_vm, "test-wine": test_wine, "lock": lock,
-        "setup": lambda: None,
-    }  # fmt: skip
+        "demo": (demo, GAME if os.environ.get("DISPLAY") else GAME | DISPLAY),
+        "test": (test, TESTING),
+        "test-untimed": (test_untimed, {}),
+        "test-lerobot": (test_lerobot, FFMPEG),
+        "test-tensorflow": (test_tensorflow, GAME),
+        "test-vm": (test_vm, MACHINE),
+        "test-wine": (test_wine, WINDOWS_ON_LINUX),
+        "lock": (lock, {}),
+        "setup": (lambda: None, {}),
+    }
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in words:
         sys.exit(f"usage: python make.py {{{'|'.join(words)}}}")
-    make_environment()
-    words[word]()
+    command, wanted = words[word]
+    with ThreadPoolExecutor() as beside:  # apt-get and pip need not wait for each other
+        packages = beside.submit(need, wanted)
+        make_environment()
+        packages.result()
+    command()
 
 
 if __name__ == "__main__":

@@ -129,5 +129,5 @@ def lap_time_text(milliseconds: int | None) -> str:
 
 def encode_text(text: str, characters: int) -> np.ndarray:
     """A string field of so many characters, cut to leave room for its terminator."""
-    units = np.frombuffer(text.encode("utf-16-le"), "<u2")[: characters - 1]
-    return np.pad(units, (0, characters - len(units)))
+    raw = text.encode("utf-16-le")[: 2 * (characters - 1)]
+    return np.frombuffer(raw.ljust(2 * characters, b"\0"), "<u2").copy()
