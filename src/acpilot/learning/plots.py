@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from acpilot.dataset.plots import BLUE, GRAY, GREEN, ORANGE, RED, SPLITS, STYLE
 from acpilot.files import write_atomically
@@ -42,6 +43,7 @@ def draw_losses(epochs: Sequence[Mapping[str, float]], best: int, path: Path) ->
         for axes in (losses, *others):
             axes.legend()
             axes.axvline(best, color=GRAY, linestyle=":", linewidth=1)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _save(figure, path)
 
 
