@@ -15,7 +15,7 @@ from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.view import View, ViewOptions
 from acpilot.practice.world import DT, World
 from acpilot.session import Session
-from acpilot.settings import MARGIN, CameraName
+from acpilot.settings import CameraName
 
 _MARGIN = 2.0  # seconds of telemetry before and after the video
 
@@ -27,7 +27,6 @@ def make_session(  # noqa: PLR0913
     seconds: float = 60.0,
     seed: int = 0,
     pace: float = 1.0,
-    margin: float = MARGIN,
     disturbance: float = 0.6,
     fps: float = 10.0,
     size: tuple[int, int] = (320, 180),
@@ -44,7 +43,6 @@ def make_session(  # noqa: PLR0913
         seconds: length of the video.
         seed: of the disturbance of the expert and of the frame times.
         pace: of the expert, a share of what the tyres allow.
-        margin: of the expert, metres between its line and the edge of the road.
         disturbance: of the expert, 0 to 1.
         fps: frames a second.
         size: of the picture, pixels.
@@ -58,7 +56,7 @@ def make_session(  # noqa: PLR0913
     due = np.arange(round(seconds * fps)) / fps + _MARGIN + random.uniform(0, 0.2 / fps, round(seconds * fps))
     frame_steps = np.rint(due / DT).astype(int)
     road = track_named(track)
-    world = World(road, seed=seed, expert=controls is None, pace=pace, margin=margin, disturbance=disturbance)
+    world = World(road, seed=seed, expert=controls is None, pace=pace, disturbance=disturbance)
     recorder = OffscreenRecorder(session, world, size, fps)
     with View(road, ViewOptions(size=size, camera=camera, offscreen=True, renderer=renderer)) as view:
         taken = 0

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from acpilot.practice.car import Car, Controls
 from acpilot.practice.closed_path import ClosedPath
 from acpilot.practice.expert import Expert
-from acpilot.practice.racing_line import make_racing_line
+from acpilot.practice.racing_line import MARGIN, make_racing_line
 from acpilot.practice.track import KERB_WIDTH, TRACK_NAMES, Track, clearance, faults, make_track
 from acpilot.practice.world import DT, EXPERT_EVERY, World
-from acpilot.settings import MARGIN
 
 
 @pytest.fixture(scope="module")
@@ -201,20 +200,6 @@ def test_racing_line_stays_on_the_road_and_is_flatter_than_its_middle(name: str)
     assert np.abs(line.curvature).max() < np.abs(track.curvature).max()
     assert np.all(line.speed**2 * np.abs(line.curvature) < 8.5)
     assert line.speed.min() > 8
-
-
-def test_an_expert_with_a_margin_stays_so_far_from_the_edge(oval: Track) -> None:
-    room = {}
-    for margin in (MARGIN, 3.0):
-        world = World(oval, expert=True, margin=margin)
-        nearest = np.inf
-        while world.lap < 2:
-            world.step()
-            if world.lap:
-                nearest = min(nearest, 6.0 - abs(world.lateral))
-        room[margin] = nearest
-    assert room[MARGIN] < MARGIN + 0.4, "it uses the road that it may use"
-    assert room[3.0] > 3.0 - 0.4
 
 
 @pytest.mark.parametrize("name", [*TRACK_NAMES, "random:0", "random:7"])

@@ -14,13 +14,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
-Metres = Annotated[float, Parameter(validator=Number(gte=0.5, lte=10))]
 ImagePixels = Annotated[int, Parameter(validator=Number(gte=8, lte=8192))]
 CameraName = Literal["bonnet", "cockpit", "chase"]
 LightName = Literal["noon", "evening", "overcast"]
 """Cameras and lights of the practice game."""
-MARGIN = 1.6
-"""Metres between the line of the practice game's expert and the edge of the road: half a car (0.9 m) and some more."""
 DEFAULT_PAGES = "acpmf"
 """Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""
 SESSIONS_FOLDER = Path("ac_telemetry_data")
@@ -286,8 +283,6 @@ class PracticeSettings:
     """Who drives: keyboard, gamepad, virtual (another program, through the virtual gamepad) or expert."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 1.0
     """The expert's speed, as a share of what the tyres allow: a policy needs room for its errors."""
-    margin: Metres = MARGIN
-    """Metres that the expert keeps between the middle of the car and the edge of the road."""
     disturbance: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
     """Push the expert's car off its line now and then, 0 to 1, so that recordings hold recoveries."""
     seed: int = 0
@@ -448,8 +443,6 @@ class ImproveSettings:
     """Laps of each drive."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.96
     """Of the expert whose answers are learnt, a share of what the tyres allow: a policy needs room for its errors."""
-    margin: Metres = MARGIN
-    """Of that expert, between its line and the edge of the road; as in what the policy was trained on."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 6
     """Epochs of each round's training, which goes on from the weights of the round before."""
     dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.1

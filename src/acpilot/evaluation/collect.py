@@ -47,7 +47,7 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
 
     Args:
         driver: whose pictures are recorded, one for each of its decisions.
-        settings: track, laps (one when not given), the expert's pace and margin, and how the game is drawn.
+        settings: track, laps (one when not given), the expert's pace and how the game is drawn.
         folder: the session's; a run that is killed leaves none.
         progress: told of the thousandths of the way.
 
@@ -61,7 +61,7 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
         chosen = {**settings_record(settings), "fps": driver.rate}
         session.manifest = Manifest.begun(chosen, datetime.now().astimezone())
         session.manifest.game = {"car": CAR, "track": track.name, "driver": driver.name, "labels": "expert"}
-        world = World(track, expert=True, pace=settings.pace, margin=settings.margin)
+        world = World(track, expert=True, pace=settings.pace)
         recorder = OffscreenRecorder(session, world, settings.size, driver.rate)
         recording = _Recording(recorder)
         with Camera(world, settings) as camera:

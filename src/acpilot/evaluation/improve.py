@@ -246,8 +246,7 @@ def _collect(
     folder: ImprovedFolder, number: int, dataset: Dataset, settings: ImproveSettings, progress: Progress
 ) -> None:
     """Let the policy of the round before drive, on several tracks at once, and add what it met to the dataset."""
-    practice = practice_settings(_evaluation_settings(settings))
-    practice = replace(practice, laps=settings.laps, pace=settings.pace, margin=settings.margin)
+    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
     places = {folder.session(number, track): track for track in _tracks(settings, number)}
     work = partial(
         _meet,

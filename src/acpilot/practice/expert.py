@@ -21,7 +21,6 @@ from acpilot.practice.car import (
 from acpilot.practice.closed_path import ClosedPath
 from acpilot.practice.racing_line import SIDEWAYS, TRACTION, make_racing_line
 from acpilot.practice.track import KERB_WIDTH, Track
-from acpilot.settings import MARGIN
 
 _BASE_REACH, _REACH_TIME = 4.0, 0.35  # a place aside of the line is to be made good within 4 m and this time, s
 _CORRECTION = 4.0  # m/s² of sideways acceleration for that, at most
@@ -43,16 +42,15 @@ _MOST_LOCK = 0.85  # of the steering: the expert never needs more
 class Expert:
     """Drives a track."""
 
-    def __init__(self, track: Track, pace: float = 1.0, margin: float = MARGIN) -> None:
+    def __init__(self, track: Track, pace: float = 1.0) -> None:
         """Plan the drive.
 
         Args:
             track: Where.
             pace: Share of the speed that the tyres allow, above 0 to 1.
-            margin: Metres between the line and the edge of the road.
         """
         self._pace = pace
-        self.line = make_racing_line(track, margin)
+        self.line = make_racing_line(track)
         self._path = ClosedPath(self.line.points)
         self._spacing = track.spacing
         self._heading: list[float] = self.line.heading.tolist()

@@ -90,7 +90,6 @@ def _make_world(settings: PracticeSettings, track: Track) -> World:
         seed=settings.seed,
         expert=settings.driver == "expert",
         pace=settings.pace,
-        margin=settings.margin,
         disturbance=settings.disturbance,
     )
 

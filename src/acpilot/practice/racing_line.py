@@ -8,8 +8,9 @@ import numpy as np
 
 from acpilot.practice.car import DRAG, GRAVITY, MASS, full_throttle_force
 from acpilot.practice.track import Array, Track
-from acpilot.settings import MARGIN
 
+MARGIN = 1.6
+"""Metres between the line and the edge of the road: half a car (0.9 m) and room for error."""
 SIDEWAYS, BRAKING, TRACTION = 8.2, 8.2, 5.2
 """Accelerations the expert plans with, m/s²: about 85 % of what the tyres can do, and what two driven ones can."""
 TOP_SPEED = 65.0
@@ -37,14 +38,9 @@ class RacingLine:
     """What the expert drives there, float64 (n,), m/s: no more than the engine gives."""
 
 
-def make_racing_line(track: Track, margin: float = MARGIN) -> RacingLine:
-    """Find a line of little curvature within the road and the speeds at which the car holds it.
-
-    Args:
-        track: Where.
-        margin: Metres between the line and the edge of the road, where the road is wide enough.
-    """
-    offset = _flattest_offset(track, margin)
+def make_racing_line(track: Track) -> RacingLine:
+    """Find a line of little curvature within the road and the speeds at which the car holds it."""
+    offset = _flattest_offset(track)
     normal = np.column_stack([-np.sin(track.heading), np.cos(track.heading)])
     points = track.center[:, :2] + offset[:, None] * normal
     step = np.hypot(*(np.roll(points, -1, axis=0) - points).T)
@@ -54,13 +50,13 @@ def make_racing_line(track: Track, margin: float = MARGIN) -> RacingLine:
     return RacingLine(offset, points, heading, curvature, *_speeds(track, curvature, step))
 
 
-def _flattest_offset(track: Track, margin: float) -> Array:
+def _flattest_offset(track: Track) -> Array:
     """Offset (n,) whose curvature, squared and summed, is least within the road.
 
     An offset e bends the line by e'' on top of the track's own curvature. The alternating direction method of
     multipliers takes turns between the best curve (a division of spectra, the line being closed) and the road's limits.
     """
-    room = np.maximum(track.half_width - margin, 0.3)
+    room = np.maximum(track.half_width - MARGIN, 0.3)
     count = len(room)
     bend = (2 * np.cos(2 * np.pi * np.arange(count // 2 + 1) / count) - 2) / track.spacing**2  # spectrum of e''
     penalty = 5e-5  # decides only how fast the rounds get there

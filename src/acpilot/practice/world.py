@@ -7,7 +7,6 @@ from acpilot.practice.closed_path import ClosedPath
 from acpilot.practice.disturbance import Disturbance
 from acpilot.practice.expert import Expert
 from acpilot.practice.track import KERB_WIDTH, Track
-from acpilot.settings import MARGIN
 
 DT = 0.003
 """Seconds a physics step takes: 333.3 Hz, as in Assetto Corsa."""
@@ -25,15 +24,8 @@ _REACH = 1.6  # metres no tyre is farther from the car's middle than
 class World:
     """A car on a track. The same track, seed and controls give the same drive to the last bit."""
 
-    def __init__(  # noqa: PLR0913
-        self,
-        track: Track,
-        *,
-        seed: int = 0,
-        expert: bool = False,
-        pace: float = 1.0,
-        margin: float = MARGIN,
-        disturbance: float = 0.0,
+    def __init__(
+        self, track: Track, *, seed: int = 0, expert: bool = False, pace: float = 1.0, disturbance: float = 0.0
     ) -> None:
         """Put the car on the start line, at rest.
 
@@ -42,12 +34,11 @@ class World:
             seed: Decides when and how the expert is disturbed.
             expert: Whether the expert drives when ``step`` is given no controls.
             pace: The expert's, as a share of the speed that the tyres allow.
-            margin: Metres that the expert keeps between its line and the edge of the road.
             disturbance: 0 (none) to 1: how far the expert is led away from its line from time to time.
         """
         self.track = track
         self.expert_drives = expert
-        self.expert = Expert(track, pace, margin) if expert else None
+        self.expert = Expert(track, pace) if expert else None
         self.controls = Controls()
         """What the car was given in the last step."""
         self.steps = 0
