@@ -27,6 +27,7 @@ from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
+from acpilot.session import Session
 from acpilot.settings import CombineSettings, ConvertSettings, ImproveSettings, PracticeSettings, TrainSettings
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
@@ -34,12 +35,6 @@ from test_convert import one_line
 SEEN = PracticeSettings(track="oval", size=(128, 72), renderer="software")
 FLAGS = ("--track", "oval", "--test-track", "oval", "--epochs", "2", "--size", "128", "72", "--renderer", "software")
 COMMAND = ("improve", "best_save", "dataset", *FLAGS, "--rounds")
-
-
-class SlowExpert(ExpertDriver):
-    """As many decisions a second as pictures are recorded."""
-
-    rate = 5.0
 
 
 def nothing(*_: object) -> None:
@@ -50,7 +45,7 @@ def nothing(*_: object) -> None:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a dataset of an ordinary session, and a policy that has learnt from it for a moment."""
     place = tmp_path_factory.mktemp("improve")
-    session, _ = collect(SlowExpert(), PracticeSettings(**{**vars(SEEN), "laps": 2}), place / "drive", nothing)
+    session, _ = collect(ExpertDriver(), PracticeSettings(**{**vars(SEEN), "laps": 2}), place / "drive", nothing, 5.0)
     del session.manifest.game["labels"], session.manifest.game["driver"]
     session.save()
     convert(session, ConvertSettings(), nothing)
@@ -132,7 +127,7 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     folder, _ = improved
     dataset = Dataset.open(folder.dataset_folder)
     rows = rows_of(dataset)
-    first = [row for row in rows if row["session"] == "improved_1_oval"]
+    first = [row for row in rows if row["session"] == "improved_1_oval_policy"]
     assert {row["split"] for row in rows if row["session"] != "drive"} == {"train"}
     old = [{**row, "weight": ""} for row in rows if row["session"] == "drive"]
     assert old == [{**row, "weight": ""} for row in rows_of(Dataset.open(place / "dataset"))]
@@ -148,12 +143,30 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     assert labels[:, 3] == pytest.approx(given[:, 3], abs=1e-3)
     assert len(labels) > 0.9 * len(answers.given)
 
+    drives = {
+        f"improved_{number}_oval_{who}": driver
+        for number in (1, 2)
+        for who, driver in (("policy", f"round_{number - 1}/model.onnx"), ("expert", "expert"))
+    }
     for entries in (dataset.record["sessions"], json.loads(folder.round(2).record_file.read_text())["sessions"]):
-        assert set(entries) == {"drive", "improved_1_oval", "improved_2_oval"}
-        assert "labels" not in entries["drive"]
-        for number in (1, 2):
-            entry = entries[f"improved_{number}_oval"]
-            assert (entry["labels"], entry["driver"]) == ("expert", f"round_{number - 1}/model.onnx")
+        assert "labels" not in entries.pop("drive")
+        assert {name: (entry["labels"], entry["driver"]) for name, entry in entries.items()} == {
+            name: ("expert", driver) for name, driver in drives.items()
+        }
+    card = dataset.card_file.read_text()
+    assert "expert drove improved_1_oval_expert, improved_2_oval_expert." in card
+    assert "A policy drove improved_1_oval_policy, improved_2_oval_policy:" in card
+
+
+def test_the_expert_shows_each_track_and_how_to_come_back_to_its_line(improved: tuple[ImprovedFolder, str]) -> None:
+    folder, _ = improved
+    policy, expert = (Session.open(folder.session(1, "oval", who)) for who in ("policy", "expert"))
+    assert (policy.manifest.game["driver"], expert.manifest.game["driver"]) == ("round_0/model.onnx", "expert")
+    assert policy.manifest.settings["fps"] == expert.manifest.settings["fps"] == pytest.approx(5)
+    rows = rows_of(Dataset.open(folder.dataset_folder))
+    labels = np.array([float(row["steering"]) for row in rows if row["session"] == expert.folder.name])
+    assert (labels > 0.02).any(), "on the oval, which turns left, it steers right only from beside its line"
+    assert (labels < -0.02).any()
 
 
 def test_killed_at_any_point_it_goes_on_and_ends_the_same(
@@ -162,7 +175,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
     for name in ("dataset", "best_save"):
         shutil.copytree(place / name, tmp_path / name)
     folder, command = ImprovedFolder(tmp_path / "improved"), (*COMMAND, "1")
-    session = folder.session(1, "oval")
+    session = folder.session(1, "oval", "policy")
     moments: dict[str, Callable[[], object]] = {
         "it drives": session.with_name(session.name + ".part").exists,
         "it learns": folder.round(1).checkpoint_file.exists,
@@ -180,7 +193,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(
     assert record_of(folder) == {**undisturbed, "rounds": undisturbed["rounds"][:2]}
     first, second = (torch.load(each.round(1).weights_file, weights_only=True) for each in (improved[0], folder))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    for name in ("round_0", "round_1", "sessions/improved_1_oval"):
+    for name in ("round_0", "round_1", "sessions/improved_1_oval_policy", "sessions/improved_1_oval_expert"):
         there = [
             {path.relative_to(each.folder) for path in files(each.folder / name)} for each in (improved[0], folder)
         ]
@@ -246,7 +259,7 @@ def _into_another_folder(place: Path) -> None:
 
 def _with_a_session_of_that_name(place: Path) -> None:
     dataset = Dataset.open(place / "dataset")
-    dataset.record["sessions"]["improved_2_oval"] = dataset.record["sessions"]["drive"]
+    dataset.record["sessions"]["improved_2_oval_expert"] = dataset.record["sessions"]["drive"]
     dataset.record_file.write_text(json.dumps(dataset.record))
 
 
@@ -264,7 +277,7 @@ def _nothing(_: Path) -> None:
         (_without_its_settings, "oval", "training.json is missing"),
         (_without_rows, "oval", "has no rows to train on"),
         (_into_another_folder, "oval", "holds something else: nothing is overwritten"),
-        (_with_a_session_of_that_name, "oval", "holds a session improved_2_oval already"),
+        (_with_a_session_of_that_name, "oval", "holds a session improved_2_oval_expert already"),
     ],
 )
 def test_what_cannot_be_improved(

@@ -328,12 +328,13 @@ def test_the_speed_that_an_expert_would_have_is_wanted_exactly(dataset: Dataset)
     assert driven.wanted[1::3] != pytest.approx(50.0), "of a driver's own rows it says nothing"
 
 
-def test_the_steering_is_learnt_from_the_drivers_own_rows_and_the_pedals_from_answers_too(dataset: Dataset) -> None:
-    rows = read_rows(dataset)
-    dataset.record["sessions"]["met"] = {**dataset.record["sessions"]["drive"], "labels": "expert"}
+def test_the_steering_is_learnt_from_who_drove_and_the_pedals_from_answers_to_others_too(dataset: Dataset) -> None:
+    rows, sessions = read_rows(dataset), dataset.record["sessions"]
+    for number, (name, driver) in enumerate((("met", "round_0/model.onnx"), ("shown", "expert"))):
+        sessions[name] = {**sessions["drive"], "labels": "expert", "driver": driver}
+        for row in rows[number::3]:
+            row[COLUMNS.index("session")] = name
     dataset.record_file.write_text(json.dumps(dataset.record))
-    for row in rows[::2]:
-        row[COLUMNS.index("session")] = "met"
 
     def weights(column: str, session: str) -> dict[str, torch.Tensor]:
         """What is learnt when this column says the opposite in the rows of a session."""
@@ -350,7 +351,12 @@ def test_the_steering_is_learnt_from_the_drivers_own_rows_and_the_pedals_from_an
         return learnt
 
     as_told = weights("steering", "nobody")
-    for column, session, same in (("steering", "met", True), ("throttle", "met", False), ("steering", "drive", False)):
+    for column, session, same in (
+        ("steering", "met", True),
+        ("throttle", "met", False),
+        ("steering", "shown", False),
+        ("steering", "drive", False),
+    ):
         learnt = weights(column, session)
         assert all(torch.equal(learnt[name], as_told[name]) for name in as_told) is same, (column, session)
 

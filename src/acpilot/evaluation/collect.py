@@ -16,28 +16,31 @@ from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.publishing import CAR
-from acpilot.practice.world import World
+from acpilot.practice.world import DT, World
 from acpilot.progress import Progress
 from acpilot.session import Manifest, Session, settings_record
 from acpilot.settings import PracticeSettings
 
 
 class _Recording(Observer):
-    """Records each picture that the driver decides on, with the expert's answer as the car's inputs."""
+    """Records pictures that the driver decides on, with the expert's answer as the car's inputs."""
 
-    def __init__(self, recorder: OffscreenRecorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: OffscreenRecorder, rate: float) -> None:
+        self._recorder, self._rate = recorder, rate
         self.wanted_speed: list[float] = []
 
     def at_step(self, world: World) -> None:
         self._recorder.step(inputs=expert_controls(world))
 
     def decided(self, world: World, look: Look, command: Command) -> None:  # noqa: ARG002
-        self._recorder.frame(look())
-        self.wanted_speed.append(expert_speed_kmh(world))
+        if world.steps >= round(len(self.wanted_speed) / self._rate / DT):
+            self._recorder.frame(look())
+            self.wanted_speed.append(expert_speed_kmh(world))
 
 
-def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: Progress) -> tuple[Session, Drive]:
+def collect(
+    driver: Driver, settings: PracticeSettings, folder: Path, progress: Progress, rate: float | None = None
+) -> tuple[Session, Drive]:
     """Let a driver drive and record it as a session that convert and combine take like any other.
 
     The session's telemetry is the car's own but for steering, throttle and brake, which are the expert's answer to each
@@ -46,24 +49,26 @@ def collect(driver: Driver, settings: PracticeSettings, folder: Path, progress: 
     are kept: there the expert's answer is worth most.
 
     Args:
-        driver: whose pictures are recorded, one for each of its decisions.
-        settings: track, laps (one when not given), the expert's pace and how the game is drawn.
+        driver: whose pictures are recorded.
+        settings: track, laps (one when not given), the expert's pace, what leads a ``Demonstrator`` away from its line,
+            and how the game is drawn.
         folder: the session's; a run that is killed leaves none.
         progress: told of the thousandths of the way.
+        rate: pictures a second, no more than the driver's decisions; without it, one for each of them.
 
     Raises:
         AcpilotError: there is no such track, the folder is there already or cannot be written, or the policy cannot
             drive.
     """
-    track, laps = track_named(settings.track), settings.laps or 1
+    track, laps, rate = track_named(settings.track), settings.laps or 1, rate or driver.rate
     with whole_folder(folder, "--out") as part:
         session = Session(part)
-        chosen = {**settings_record(settings), "fps": driver.rate}
+        chosen = {**settings_record(settings), "fps": rate}
         session.manifest = Manifest.begun(chosen, datetime.now().astimezone())
         session.manifest.game = {"car": CAR, "track": track.name, "driver": driver.name, "labels": "expert"}
-        world = World(track, expert=True, pace=settings.pace)
-        recorder = OffscreenRecorder(session, world, settings.size, driver.rate)
-        recording = _Recording(recorder)
+        world = World(track, seed=settings.seed, expert=True, pace=settings.pace, disturbance=settings.disturbance)
+        recorder = OffscreenRecorder(session, world, settings.size, rate)
+        recording = _Recording(recorder, rate)
         with Camera(world, settings) as camera:
             driven = drive(
                 driver,

@@ -83,6 +83,15 @@ class ExpertDriver:
         """The expert remembers nothing."""
 
 
+class Demonstrator(ExpertDriver):
+    """The expert, whose car is led away from its line at times, so that it shows the way back."""
+
+    def decide(self, world: World, look: Look) -> Command:
+        """Ask the expert, and let its world lead the car away."""
+        world.disturb(1 / self.rate)
+        return super().decide(world, look)
+
+
 def expert_controls(world: World) -> Controls:
     """What the expert would command in the car's place, whoever drives."""
     assert world.expert is not None

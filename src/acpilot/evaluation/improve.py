@@ -1,8 +1,8 @@
-"""acpilot improve: the policy drives, the expert says what it should have done, the policy learns it; and again.
+"""acpilot improve: policy and expert drive, the expert says what is to be done, the policy learns it; and again.
 
-DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686) with the policy alone at the wheel; of the answers, training learns
-the speed and not the steering (see ``read_examples``). Each step finds what an interrupted run has left of it, so that
-the same command goes on where it was.
+DAgger (Ross, Gordon and Bagnell, arXiv 1011.0686): a drive is the policy's or the expert's as a whole. Of the policy's
+drives training learns the speed, of the expert's the steering too (see ``read_examples``). Each step finds what an
+interrupted run has left of it, so that the same command goes on where it was.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from acpilot.dataset.combine import combine, copy_dataset
 from acpilot.dataset.convert import convert
@@ -20,7 +20,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.engine import run_here
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.collect import collect
-from acpilot.evaluation.drivers import PolicyDriver
+from acpilot.evaluation.drivers import Demonstrator, PolicyDriver
 from acpilot.evaluation.evaluate import RECORD_NAME, evaluate, practice_settings
 from acpilot.files import write_atomically
 from acpilot.learning.training import check, train
@@ -38,10 +38,14 @@ from acpilot.settings import (
     TrainSettings,
 )
 
+Who = Literal["policy", "expert"]
+"""At the wheel of a drive."""
 FORMAT = 1
 """Version of ``improve.json`` that this program writes."""
 _NEW_TRACKS = 16
 """Tracks that are driven in a round when the user names none."""
+_DISTURBANCE = 0.8
+"""Of the expert, as in the recordings of docs/learning.md."""
 _ONE_IN_TWENTY = 1.64
 """Standard deviations that chance exceeds to one side in a twentieth of all cases."""
 
@@ -66,9 +70,9 @@ class ImprovedFolder:
         """The evaluation of that policy."""
         return self.round(number).folder / "evaluation"
 
-    def session(self, number: int, track: str) -> Path:
-        """The session of what the policy met on a track; its name tells it apart in any dataset."""
-        name = f"{self.folder.resolve().name}_{number}_{track.replace(':', '_')}"
+    def session(self, number: int, track: str, who: Who) -> Path:
+        """The session of a drive on a track; its name tells it apart in any dataset."""
+        name = f"{self.folder.resolve().name}_{number}_{track.replace(':', '_')}_{who}"
         return self.folder / "sessions" / name
 
 
@@ -227,8 +231,16 @@ def _tracks(settings: ImproveSettings, number: int) -> Sequence[str]:
 
 def _sessions(folder: ImprovedFolder, settings: ImproveSettings, rounds: int) -> list[Path]:
     """The sessions of so many rounds."""
-    numbers = range(1, rounds + 1)
-    return [folder.session(number, track) for number in numbers for track in _tracks(settings, number)]
+    return [place for number in range(1, rounds + 1) for place in _drives(folder, settings, number)]
+
+
+def _drives(folder: ImprovedFolder, settings: ImproveSettings, number: int) -> dict[Path, tuple[str, Who]]:
+    """The sessions of a round: their tracks, and who drives."""
+    return {
+        folder.session(number, track, who): (track, who)
+        for track in _tracks(settings, number)
+        for who in ("policy", "expert")
+    }
 
 
 def _evaluation_settings(settings: ImproveSettings) -> EvaluateSettings:
@@ -245,17 +257,23 @@ def _evaluation_settings(settings: ImproveSettings) -> EvaluateSettings:
 def _collect(
     folder: ImprovedFolder, number: int, dataset: Dataset, settings: ImproveSettings, progress: Progress
 ) -> None:
-    """Let the policy of the round before drive, on several tracks at once, and add what it met to the dataset."""
-    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
-    places = {folder.session(number, track): track for track in _tracks(settings, number)}
+    """Let the policy of the round before and the expert drive, and add what they met to the dataset."""
+    practice = replace(
+        practice_settings(_evaluation_settings(settings)),
+        laps=settings.laps,
+        pace=settings.pace,
+        disturbance=_DISTURBANCE,
+        seed=number,
+    )
+    drives = _drives(folder, settings, number)
     work = partial(
         _meet,
         policy=folder.round(number - 1),
-        practice={place.name: replace(practice, track=track) for place, track in places.items()},
+        drives={place.name: (replace(practice, track=track), who) for place, (track, who) in drives.items()},
     )
-    missing = [place for place in places if not place.exists()]
+    missing = [place for place in drives if not place.exists()]
     run_here(work, missing, progress)
-    sessions = [Session.open(place) for place in places]
+    sessions = [Session.open(place) for place in drives]
     for session in sessions:
         convert(session, ConvertSettings(), progress)
     if not Dataset.is_one(folder.dataset_folder):
@@ -269,12 +287,13 @@ def _meet(
     threads: int | None,  # noqa: ARG001
     *,
     policy: PolicyFolder,
-    practice: dict[str, PracticeSettings],
+    drives: dict[str, tuple[PracticeSettings, Who]],
 ) -> None:
-    """Let a policy drive, and keep what it meets as a session there."""
+    """Let a policy or the expert drive, and keep what they meet as a session there."""
+    practice, who = drives[place.name]
     driver = PolicyDriver(load(policy.onnx_file))
     driver.name = f"{policy.folder.name}/{policy.onnx_file.name}"
-    collect(driver, practice[place.name], place, progress)
+    collect(Demonstrator() if who == "expert" else driver, practice, place, progress, driver.rate)
 
 
 def _train(  # noqa: PLR0913, PLR0917

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -114,13 +115,14 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     ordered = np.concatenate(runs) if runs else np.zeros(0, np.int64)
     validation = ordered[known[ordered] & (table["split"][ordered] == "validation")]
     _refuse_too_little(dataset, labels[training, preprocessing.outputs.index("steering")], settings.slowest)
-    # Where somebody else drove than the one whose answers are the labels, the speed says nothing of what was wanted,
-    # is not one that a policy is to drive at a share of, and what was asked of the tyres may have been too much.
+    # Of what acpilot improve collects, the expert says itself which speed it wants, and that is not one to drive at a
+    # share of; what a policy asked of the tyres may have been too much.
     answered = np.array(["labels" in sessions[name] for name in table["session"]], bool)
     own = training[~answered[training]]
     # Where a policy is beside the driver's line, it was not seen in the picture: to answer with the way back to it
     # teaches no more of where it is, and spoils what is known of it.
-    steered = ~answered if len(own) else np.ones(len(fps), bool)
+    others = np.array([_by_another(sessions[name]) for name in table["session"]], bool)
+    steered = ~others if not others[training].all() else np.ones(len(fps), bool)
     own = own if len(own) else training
     steering, throttle = (labels[own, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
     grip = Grip.of(
@@ -151,6 +153,11 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         training=training,
         validation=validation,
     ), preprocessing
+
+
+def _by_another(session: dict[str, Any]) -> bool:
+    """Whether the labels are the answers of somebody who did not drive."""
+    return "labels" in session and session["labels"] != session.get("driver")
 
 
 def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:

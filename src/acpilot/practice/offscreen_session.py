@@ -75,9 +75,9 @@ class OffscreenRecorder:
         step = len(self._physics) - 1
         if not self._frames:
             self._first_frame = step
-        opaque = np.full((*picture.shape[:2], 1), 255, np.uint8)
-        bgra = np.concatenate([picture[..., ::-1], opaque], axis=2)
-        self._video.write(np.ascontiguousarray(bgra), (step - self._first_frame) * _STEP)
+        red, green, blue = np.moveaxis(picture, -1, 0)  # NumPy moves whole planes far more quickly than reversed pixels
+        bgra = np.stack([blue, green, red, np.full_like(red, 255)], axis=-1)
+        self._video.write(bgra, (step - self._first_frame) * _STEP)
         self._frames += 1
 
     def close(self) -> None:

@@ -116,7 +116,8 @@ class View:
             raise RuntimeError("nothing has been drawn yet")
         width, height = self.options.size
         rows = np.frombuffer(image, dtype=np.uint8).reshape(height, width, -1)
-        return np.ascontiguousarray(rows[::-1, :, 2::-1])
+        # NumPy moves whole planes far more quickly than reversed pixels.
+        return np.stack([rows[::-1, :, channel] for channel in (2, 1, 0)], axis=-1)
 
     @property
     def closed(self) -> bool:

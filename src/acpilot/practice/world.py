@@ -149,10 +149,14 @@ class World:
         """
         seconds = EXPERT_EVERY * DT
         self._put_back_if_stuck(seconds)
-        index = int(self._position)
-        self.controls = expert.controls(self.car, index)
+        self.controls = expert.controls(self.car, int(self._position))
+        self.disturb(seconds)
+
+    def disturb(self, seconds: float) -> None:
+        """Let time pass for what pulls the car away from the expert's line."""
+        assert self.expert is not None, "there is no expert in this world"
         shift = self._disturbance.shift(seconds)
-        self.car.pull = expert.steering_aside(shift, self.car.speed, index) if shift else 0.0
+        self.car.pull = self.expert.steering_aside(shift, self.car.speed, int(self._position)) if shift else 0.0
 
     def _put_back_if_stuck(self, seconds: float) -> None:
         """Put the expert's car back when it has not got back by itself for some time."""
