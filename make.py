@@ -171,7 +171,8 @@ def test_untimed() -> None:
     # A file stays together, so that what its tests share is made once; tests/conftest.py puts the longest first.
     together = ["--dist", "loadfile", "--no-loadscope-reorder"]
     patience = ["--timeout", "1200"]  # they give way to others, for as long as that takes
-    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *patience, *sys.argv[2:])
+    told = ["--durations", "25", "--durations-min", "15"]  # what to look at when they take too long
+    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *patience, *told, *sys.argv[2:])
 
 
 def start_behind(*command: str | Path, printed: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -67,6 +67,18 @@ def test_a_turned_view_moves_all_rows_alike(straight: np.ndarray) -> None:
         assert column_of(seen, row) - 100 == pytest.approx([8.75, 0, -8.75], abs=0.51)
 
 
+def test_views_are_turned_as_far_as_asked_and_more_often_by_little() -> None:
+    pictures = np.zeros((400, 66, 200, 3), np.uint8)
+    pictures[:, :, 100] = 255
+    settings = replace(NOTHING, rotation=15, field_of_view=90)
+    still = np.zeros(400, np.float32)
+    seen, steering, _ = augmentation(settings).change(list(pictures), still, still)
+    to_the_right = np.degrees(np.arctan((100 - column_of(seen, 0)) / 100))
+    assert 12 < np.abs(to_the_right).max() < 15.5
+    assert (np.abs(to_the_right) < 5).mean() == pytest.approx(5 / 9, abs=0.1)
+    assert (np.sign(steering) == -np.sign(to_the_right))[np.abs(to_the_right) > 1].all()
+
+
 def test_the_steering_leads_back_the_slower_the_more() -> None:
     change = augmentation(TrainSettings(recovery=0.5, turning_radius=5))
     # 1 m to the right of the line: 4 m + 0.5 s ahead is the place to aim at.

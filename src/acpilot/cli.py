@@ -532,9 +532,9 @@ def evaluate(policy: str, /, settings: EvaluateSettings = EvaluateSettings()) ->
 def improve(policy: Path, dataset: Path, /, settings: ImproveSettings = ImproveSettings()) -> None:
     """Improve a policy by its own driving (DAgger): what it meets is labelled with the expert's answer and learnt.
 
-    A policy that has seen a few tracks does not know how fast others can be driven. In each round it drives new ones of
-    the practice game off-screen; the expert says what it should have done, and how fast; that is added to the dataset,
-    the training goes on (with the answers' speed, and the steering of the driver's own laps), and the autonomy is
+    A policy that has seen a few tracks does not know others. In each round it drives new ones of the practice game
+    off-screen, while the expert says what it should have done, and how fast; then the expert drives them. That is added
+    to the dataset, the training goes on (with the speed of both, and the expert's own steering), and the autonomy is
     measured on tracks that it has not learnt from. The last round's model.onnx is kept, but for rounds that drove worse
     than another by more than chance makes likely.
 

@@ -215,8 +215,9 @@ class TrainSettings:
     """Learn from mirrored pictures too, with mirrored steering."""
     shift: Annotated[float, Parameter(validator=Number(gte=0, lte=3))] = 2.5
     """Learn from views up to so many metres beside the real one, with the steering that leads back; 0 for none."""
-    rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 6.0
-    """Learn from views turned by up to so many degrees, with the steering that leads back; 0 for none."""
+    rotation: Annotated[float, Parameter(validator=Number(gte=0, lte=20))] = 15.0
+    """Learn from views turned by up to so many degrees, by few more often than by many, with the steering that leads
+    back; 0 for none."""
     recovery: Annotated[float, Parameter(validator=Number(gt=0, lte=10))] = 0.5
     """The steering leads back to a point of the line so many seconds (and 4 m) ahead."""
     turning_radius: Annotated[float, Parameter(validator=Number(gt=0, lte=100))] = 5.0
@@ -442,7 +443,7 @@ class ImproveSettings:
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
     """Laps of each drive."""
     pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.96
-    """Of the expert whose answers are learnt, a share of what the tyres allow: a policy needs room for its errors."""
+    """Of the expert from whom is learnt, a share of what the tyres allow: a policy needs room for its errors."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 6
     """Epochs of each round's training, which goes on from the weights of the round before."""
     dropout: Annotated[float, Parameter(validator=Number(gte=0, lt=1))] = 0.1

@@ -43,7 +43,7 @@ except ImportError as error:
 
 FORMAT = 1
 """Version of ``training.json`` that this program writes."""
-_VERSION = 10
+_VERSION = 11
 """Counts changes to what a training makes of the same dataset and settings."""
 _NOT_LEARNT = {"out", "device", "threads", "start_from"}
 """Settings that do not say what is learnt; of the weights that it starts from, the content does."""
