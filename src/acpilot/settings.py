@@ -442,7 +442,7 @@ class ImproveSettings:
     """Tracks on which the autonomy is measured after each round; not to be learnt from."""
     laps: Annotated[int, Parameter(validator=Number(gt=0))] = 1
     """Laps of each drive."""
-    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.96
+    pace: Annotated[float, Parameter(validator=Number(gte=0.3, lte=1))] = 0.94
     """Of the expert from whom is learnt, a share of what the tyres allow: a policy needs room for its errors."""
     epochs: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 6
     """Epochs of each round's training, which goes on from the weights of the round before."""

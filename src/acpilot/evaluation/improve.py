@@ -258,18 +258,13 @@ def _collect(
     folder: ImprovedFolder, number: int, dataset: Dataset, settings: ImproveSettings, progress: Progress
 ) -> None:
     """Let the policy of the round before and the expert drive, and add what they met to the dataset."""
-    practice = replace(
-        practice_settings(_evaluation_settings(settings)),
-        laps=settings.laps,
-        pace=settings.pace,
-        disturbance=_DISTURBANCE,
-        seed=number,
-    )
+    practice = replace(practice_settings(_evaluation_settings(settings)), laps=settings.laps, pace=settings.pace)
+    practices = {"policy": practice, "expert": replace(practice, disturbance=_DISTURBANCE, seed=number)}
     drives = _drives(folder, settings, number)
     work = partial(
         _meet,
         policy=folder.round(number - 1),
-        drives={place.name: (replace(practice, track=track), who) for place, (track, who) in drives.items()},
+        drives={place.name: (replace(practices[who], track=track), who) for place, (track, who) in drives.items()},
     )
     missing = [place for place in drives if not place.exists()]
     run_here(work, missing, progress)
