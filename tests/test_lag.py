@@ -14,7 +14,7 @@ from practice_session import make_session, shifted
 from test_convert import one_line, rows_of
 
 SHIFTS = {"allround": -300.0, "fast": 250.0, "twisty": -120.0}
-"""Of the sessions' tracks."""
+"""Of a session of each track, milliseconds."""
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,11 @@ _NUMBERS = ("gear", "frame", "lap", "correction")
 _KINDS = {"image_name": str, "session": str, "split": str, **dict.fromkeys(_NUMBERS, np.int64)}
 
 
+def by_another(session: dict[str, Any]) -> bool:
+    """Whether a session's labels are the answers of somebody who did not drive it, by its entry in ``dataset.json``."""
+    return "labels" in session and session["labels"] != session.get("driver")
+
+
 class Dataset:
     """A dataset folder, as ``acpilot combine`` makes it."""
 

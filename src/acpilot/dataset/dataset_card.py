@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from acpilot.dataset.dataset import by_another
 from acpilot.dataset.finding import counted
 
 COLUMN_TABLE = """\
@@ -52,9 +53,8 @@ def dataset_card(record: dict[str, Any], table: Sequence[dict[str, str]]) -> str
         bound = entry["error_bound_ms"]
         right = "unproven (frame numbers)" if bound is None else f"±{bound:.1f} ms ({entry['alignment']})"
         lines.append(f"| {name} | {entry['car'] or '?'} | {track or '?'} | {rows[name]} | {entry['fps']:g} | {right} |")
-    answered = {name: entry for name, entry in record["sessions"].items() if "labels" in entry}
-    shown = [name for name, entry in answered.items() if entry["labels"] == entry.get("driver")]
-    met = [name for name in answered if name not in shown]
+    shown = [name for name, entry in record["sessions"].items() if "labels" in entry and not by_another(entry)]
+    met = [name for name, entry in record["sessions"].items() if by_another(entry)]
     if shown:
         lines += ["", f"The practice game's expert drove {', '.join(shown)}. They are all in train."]
     if met:

@@ -167,6 +167,11 @@ class Watch:
         return reason
 
 
+def is_due(number: int, rate: float, world: World) -> bool:
+    """Whether it is time for the one with this number, from 0, of what comes so many times a second."""
+    return world.steps >= round(number / rate / DT)
+
+
 @cache
 def expert_drive(track: Track, laps: int) -> Drive:
     """The expert's own drive from the same start, without pictures; driven once, since it is the same each time."""
@@ -210,7 +215,7 @@ def drive(  # noqa: PLR0913
     driver.reset()
     observer.at_step(world)
     while world.lap < laps and world.time < limit:
-        if world.steps >= round(decisions / driver.rate / DT):
+        if is_due(decisions, driver.rate, world):
             when = f"on {world.track.name}, {world.time:.1f} s after the start"
             command = checked(driver.decide(world, see), driver.name, when)
             decisions += 1

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from acpilot.evaluation.closed_loop import PATIENCE, Camera, Drive, Observer, drive, expert_drive
+from acpilot.evaluation.closed_loop import PATIENCE, Camera, Drive, Observer, drive, expert_drive, is_due
 from acpilot.evaluation.drivers import Driver, Look, expert_controls, expert_speed_kmh
 from acpilot.files import whole_folder
 from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.publishing import CAR
-from acpilot.practice.world import DT, World
+from acpilot.practice.world import World
 from acpilot.progress import Progress
 from acpilot.session import Manifest, Session, settings_record
 from acpilot.settings import PracticeSettings
@@ -33,7 +33,7 @@ class _Recording(Observer):
         self._recorder.step(inputs=expert_controls(world))
 
     def decided(self, world: World, look: Look, command: Command) -> None:  # noqa: ARG002
-        if world.steps >= round(len(self.wanted_speed) / self._rate / DT):
+        if is_due(len(self.wanted_speed), self._rate, world):
             self._recorder.frame(look())
             self.wanted_speed.append(expert_speed_kmh(world))
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.dataset import Dataset, by_another
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
 from acpilot.learning.grip import Grip
@@ -121,7 +120,7 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
     own = training[~answered[training]]
     # Where a policy is beside the driver's line, it was not seen in the picture: to answer with the way back to it
     # teaches no more of where it is, and spoils what is known of it.
-    others = np.array([_by_another(sessions[name]) for name in table["session"]], bool)
+    others = np.array([by_another(sessions[name]) for name in table["session"]], bool)
     steered = ~others if not others[training].all() else np.ones(len(fps), bool)
     own = own if len(own) else training
     steering, throttle = (labels[own, preprocessing.outputs.index(name)] for name in ("steering", "throttle"))
@@ -153,11 +152,6 @@ def read_examples(dataset: Dataset, settings: TrainSettings) -> tuple[Examples, 
         training=training,
         validation=validation,
     ), preprocessing
-
-
-def _by_another(session: dict[str, Any]) -> bool:
-    """Whether the labels are the answers of somebody who did not drive."""
-    return "labels" in session and session["labels"] != session.get("driver")
 
 
 def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:
