@@ -60,6 +60,8 @@ MACHINE = {
 WINDOWS_ON_LINUX = {"wine": ["wine", "wine64"], "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"], **DESKTOP}
 FFMPEG = {"ffmpeg": ["ffmpeg"]}  # whose libraries torchcodec loads
 
+SLOWEST = ["--durations", "25", "--durations-min", "15"]  # tests are told: what to look at when they take too long
+
 APT_GET = Lock()  # there can be one of them at a time
 
 
@@ -152,7 +154,8 @@ def test() -> None:
     with TemporaryFile() as printed:
         untimed = start_behind(sys.executable, __file__, "test-untimed", *sys.argv[2:], printed=printed)
         try:
-            timed = subprocess.run([PYTHON, "-m", "pytest", "-m", "real_time", *sys.argv[2:]], cwd=ROOT, check=False)
+            command = [PYTHON, "-m", "pytest", "-m", "real_time", *SLOWEST, *sys.argv[2:]]
+            timed = subprocess.run(command, cwd=ROOT, check=False)
             print("types, and the tests that need no clock ...", flush=True)
             untimed.wait()
         finally:
@@ -171,8 +174,7 @@ def test_untimed() -> None:
     # A file stays together, so that what its tests share is made once; tests/conftest.py puts the longest first.
     together = ["--dist", "loadfile", "--no-loadscope-reorder"]
     patience = ["--timeout", "1200"]  # they give way to others, for as long as that takes
-    told = ["--durations", "25", "--durations-min", "15"]  # what to look at when they take too long
-    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *patience, *told, *sys.argv[2:])
+    run(PYTHON, "-m", "pytest", "-m", "not real_time", "-n", "2", *together, *patience, *SLOWEST, *sys.argv[2:])
 
 
 def start_behind(*command: str | Path, printed: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -260,6 +262,8 @@ def main() -> None:
     if word not in words:
         sys.exit(f"usage: python make.py {{{'|'.join(words)}}}")
     command, wanted = words[word]
+    # Where it is set, hundreds of processes would compile PyTorch and all else anew, each for seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with ThreadPoolExecutor() as beside:  # apt-get and pip need not wait for each other
         packages = beside.submit(need, wanted)
         make_environment()
