@@ -269,10 +269,12 @@ def test_what_a_policy_meets_becomes_a_dataset_with_the_experts_answers(tmp_path
     assert acpilot("convert", str(session.folder), folder=tmp_path)[0] == 0
     assert acpilot("combine", str(session.folder), "--out", "dataset", folder=tmp_path)[0] == 0
 
-    drive(driver, World(make_track("oval"), expert=True), answers, laps=1, limit=1000, look=lambda: DARK)
+    world = World(make_track("oval"), expert=True)
+    world.put_on_line(1.0)
+    drive(driver, world, answers, laps=1, limit=1000, look=lambda: DARK)
     with (tmp_path / "dataset" / "complete_dataset.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     labels = np.array([[float(row[name]) for name in ("steering", "throttle", "brake")] for row in rows])
     assert labels == pytest.approx(np.array(answers.given)[[int(row["frame"]) for row in rows]], abs=2e-6)
     assert len(labels) > 0.95 * len(answers.given), "what led to being put back is kept"
-    assert labels[:, 0].mean() > 0.1, "the expert would steer right, against it"
+    assert labels[:, 0].mean() > 0.05, "the expert would steer right, against it"

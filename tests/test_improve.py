@@ -133,6 +133,7 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     assert old == [{**row, "weight": ""} for row in rows_of(Dataset.open(place / "dataset"))]
 
     world, answers = World(make_track("oval"), expert=True, pace=ImproveSettings().pace), _Answers()
+    world.put_on_line(ImproveSettings().pace)
     driver = PolicyDriver(load(place / "best_save"))
     with Camera(world, SEEN) as camera:
         drive(driver, world, answers, laps=1, limit=1000, look=camera.look)
@@ -156,6 +157,13 @@ def test_the_dataset_grows_by_what_the_policy_met_with_the_experts_answers(
     card = dataset.card_file.read_text()
     assert "expert drove improved_1_oval_expert, improved_2_oval_expert." in card
     assert "A policy drove improved_1_oval_policy, improved_2_oval_policy:" in card
+
+
+def test_drives_begin_as_fast_as_later_laps_do(improved: tuple[ImprovedFolder, str]) -> None:
+    rows = rows_of(Dataset.open(improved[0].dataset_folder))
+    for who in ("policy", "expert"):
+        first = next(row for row in rows if row["session"] == improved[0].session(1, "oval", who).name)
+        assert float(first["speed"]) > 60
 
 
 def test_the_expert_shows_each_track_and_how_to_come_back_to_its_line(improved: tuple[ImprovedFolder, str]) -> None:

@@ -48,6 +48,9 @@ def collect(
     ``game["labels"]`` is "expert", ``game["driver"]`` the driver's name. Where the car was put back, the moments before
     are kept: there the expert's answer is worth most.
 
+    The start is a flying one, on the expert's line at its speed: a lap from rest does not show the first bend as fast as
+    all later laps meet it.
+
     Args:
         driver: whose pictures are recorded.
         settings: track, laps (one when not given), the expert's pace, what leads a ``Demonstrator`` away from its line,
@@ -67,6 +70,7 @@ def collect(
         session.manifest = Manifest.begun(chosen, datetime.now().astimezone())
         session.manifest.game = {"car": CAR, "track": track.name, "driver": driver.name, "labels": "expert"}
         world = World(track, seed=settings.seed, expert=True, pace=settings.pace, disturbance=settings.disturbance)
+        world.put_on_line(settings.pace)
         recorder = OffscreenRecorder(session, world, settings.size, rate)
         recording = _Recording(recorder, rate)
         with Camera(world, settings) as camera:
