@@ -29,7 +29,7 @@ def test_a_policy_drives_tracks_that_it_has_never_seen(tmp_path: Path) -> None:
     for command in (
         ("convert", *sessions),
         ("combine", *sessions, "--out", "dataset"),
-        ("train", "dataset", "--epochs", "14", "--label-shift", "0.05", *PLACE),
+        ("train", "dataset", "--epochs", "10", "--label-shift", "0.05", *PLACE),
         ("evaluate", "best_save", *tracks, "--laps", "1", *SEEN_AS_RECORDED, "--out", "seen"),
     ):
         code, output = acpilot(*command, folder=tmp_path)

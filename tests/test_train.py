@@ -116,7 +116,7 @@ def test_it_learns_what_the_pictures_tell_and_drives_by_it(trained: PolicyFolder
 
 
 def test_it_learns_what_to_do_at_speeds_that_were_not_driven(made: Path, tmp_path: Path) -> None:
-    assert train(made, tmp_path / "best_save", "--epochs", "24", *LEARNING[2:-1], "80")[0] == 0
+    assert train(made, tmp_path / "best_save", "--epochs", "16", *LEARNING[2:-1], "80")[0] == 0
     policy = load(tmp_path / "best_save")
     picture = np.repeat(np.repeat(road(0.6), 4, axis=0), 4, axis=1)
     left, top, width, height = policy.band(picture.shape[1], picture.shape[0])

@@ -48,8 +48,8 @@ def collect(
     ``game["labels"]`` is "expert", ``game["driver"]`` the driver's name. Where the car was put back, the moments before
     are kept: there the expert's answer is worth most.
 
-    The start is a flying one, on the expert's line at its speed: a lap from rest does not show the first bend as fast as
-    all later laps meet it.
+    The start is a flying one, on the expert's line at its speed: a lap from rest does not show the first bend as fast
+    as all later laps meet it.
 
     Args:
         driver: whose pictures are recorded.
