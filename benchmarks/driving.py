@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 from acpilot.demo import practice_game, virtual_display
+from acpilot.errors import AcpilotError
 from acpilot.evaluation.improve import ImprovedFolder
 from acpilot.settings import CameraName
 
@@ -131,4 +132,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AcpilotError as fault:  # there is no display, say
+        sys.exit(str(fault))
