@@ -259,7 +259,7 @@ class _Answers(Observer):
 
 def test_what_a_policy_meets_becomes_a_dataset_with_the_experts_answers(tmp_path: Path) -> None:
     driver, answers = PolicyDriver(AlwaysLeft()), _Answers()
-    settings = PracticeSettings(track="oval", size=(128, 72), renderer="software")
+    settings = PracticeSettings(track="allround", size=(128, 72), renderer="software")
     session, driven = collect(driver, settings, tmp_path / "round_1", lambda *_: None)
     assert session.manifest.game["labels"] == "expert"
     assert session.manifest.game["driver"] == "always left"
@@ -269,7 +269,7 @@ def test_what_a_policy_meets_becomes_a_dataset_with_the_experts_answers(tmp_path
     assert acpilot("convert", str(session.folder), folder=tmp_path)[0] == 0
     assert acpilot("combine", str(session.folder), "--out", "dataset", folder=tmp_path)[0] == 0
 
-    world = World(make_track("oval"), expert=True)
+    world = World(make_track("allround"), expert=True)
     world.put_on_line(1.0)
     drive(driver, world, answers, laps=1, limit=1000, look=lambda: DARK)
     with (tmp_path / "dataset" / "complete_dataset.csv").open(encoding="utf-8", newline="") as file:
@@ -277,4 +277,4 @@ def test_what_a_policy_meets_becomes_a_dataset_with_the_experts_answers(tmp_path
     labels = np.array([[float(row[name]) for name in ("steering", "throttle", "brake")] for row in rows])
     assert labels == pytest.approx(np.array(answers.given)[[int(row["frame"]) for row in rows]], abs=2e-6)
     assert len(labels) > 0.95 * len(answers.given), "what led to being put back is kept"
-    assert labels[:, 0].mean() > 0.05, "the expert would steer right, against it"
+    assert labels[:, 0].mean() > 0.1, "the expert would steer right, against it"
