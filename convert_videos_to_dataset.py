@@ -2,8 +2,11 @@
 
 import sys
 
-from acpilot.cli import main
-from acpilot.settings import SESSIONS_FOLDER
+try:
+    from acpilot.cli import main
+    from acpilot.settings import SESSIONS_FOLDER
+except ModuleNotFoundError as missing:
+    sys.exit(f"acpilot: {missing}: in acpilot's folder, type '{sys.executable} -m pip install .' first")
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:

@@ -6,7 +6,10 @@ Takes the flags of ``acpilot record`` too: ``python master_script.py --fps 20``.
 import os
 import sys
 
-from acpilot.cli import main
+try:
+    from acpilot.cli import main
+except ModuleNotFoundError as missing:
+    sys.exit(f"acpilot: {missing}: in acpilot's folder, type '{sys.executable} -m pip install .' first")
 
 OBS_HOST = "localhost"
 OBS_PORT = 4455

@@ -6,7 +6,10 @@ second; Escape ends it. ``--model PATH`` names another one; takes the flags of `
 
 import sys
 
-from acpilot.cli import main
+try:
+    from acpilot.cli import main
+except ModuleNotFoundError as missing:
+    sys.exit(f"acpilot: {missing}: in acpilot's folder, type '{sys.executable} -m pip install .' first")
 
 if __name__ == "__main__":
     given = any(word == "--model" or word.startswith("--model=") for word in sys.argv[1:])

@@ -85,3 +85,12 @@ def test_help_needs_nothing_heavy() -> None:
     commands = "record convert train report practice drive evaluate improve gamepad-test demo"
     for command in commands.split():
         assert command in result.stdout
+
+
+@pytest.mark.parametrize("script", ["master_script.py", "convert_videos_to_dataset.py", "scripts/test_ac.py"])
+def test_the_originals_scripts_say_what_a_python_without_acpilot_needs(script: str) -> None:
+    command = [sys.executable, "-S", str(PACKAGE.parents[1] / script)]  # without the packages that are installed
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "-m pip install ." in line
