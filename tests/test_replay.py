@@ -237,7 +237,8 @@ def test_speed_and_loop(session: Session, pages: str, tmp_path: Path, end: int, 
         def turned() -> bool:
             packet = int.from_bytes(reader.packet_id(), "little")
             back.append(packet)
-            return sum(after < before for before, after in pairwise(back)) >= 3
+            # At twice the speed a busy reader misses steps: what one turn hides from it, another shows.
+            return sum(after < before for before, after in pairwise(back)) >= 6
 
         samples = seen(reader, tmp_path, turned)
         process.send_signal(end)
