@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.cli import faults_in_a_line
 from acpilot.demo import virtual_display
 from acpilot.recording import record
 from acpilot.settings import RecordSettings
@@ -119,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with faults_in_a_line():
+        main()

@@ -28,6 +28,7 @@ from PIL import Image
 from Xlib import X
 from Xlib import display as xdisplay
 
+from acpilot.cli import faults_in_a_line
 from acpilot.clock import NS
 from acpilot.demo import virtual_display
 from acpilot.driving.game import Game
@@ -163,4 +164,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with faults_in_a_line():
+        main()

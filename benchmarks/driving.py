@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from acpilot.cli import faults_in_a_line
 from acpilot.demo import practice_game, virtual_display
-from acpilot.errors import AcpilotError
 from acpilot.evaluation.improve import ImprovedFolder
 from acpilot.settings import CameraName
 
@@ -132,7 +132,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with faults_in_a_line():
         main()
-    except AcpilotError as fault:  # there is no display, say
-        sys.exit(str(fault))

@@ -5,8 +5,8 @@ Each command imports what it needs when it runs, so that ``acpilot --help`` is q
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from io import TextIOWrapper
 from json import dumps
@@ -78,6 +78,19 @@ def say(line: str) -> None:
 def show_fault(fault: AcpilotError) -> None:
     """Print a fault as the one line that it is."""
     errors.print(f"acpilot: {fault}", style="red", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def faults_in_a_line() -> Iterator[None]:
+    """End the program with exit code 1 and a line for a fault of the user's, with 130 and a line for Ctrl-C."""
+    try:
+        yield
+    except AcpilotError as error:
+        show_fault(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("acpilot: interrupted")
+        sys.exit(130)
 
 
 def raise_all(faults: list[AcpilotError]) -> None:
@@ -589,11 +602,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # into a pipe, Windows writes only the letters of its own language
             stream.reconfigure(errors="replace")
-    try:
+    with faults_in_a_line():
         app(console=console, error_console=errors)
-    except AcpilotError as error:
-        show_fault(error)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("acpilot: interrupted")
-        sys.exit(130)
