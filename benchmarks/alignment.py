@@ -21,8 +21,8 @@ import numpy as np
 
 from acpilot.cli import faults_in_a_line
 from acpilot.demo import virtual_display
-from acpilot.recording import record
-from acpilot.settings import RecordSettings
+from acpilot.recording.record import record
+from acpilot.recording.settings import RecordSettings
 from acpilot.telemetry.shared_memory import PageReader
 from clock_truth import Witness, truth_of
 

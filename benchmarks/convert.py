@@ -19,8 +19,8 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.dataset.images import image_encoder
-from acpilot.session import Session
-from acpilot.settings import ConvertSettings
+from acpilot.dataset.settings import ConvertSettings
+from acpilot.session.folder import Session
 from practice_session import make_session
 
 _SEEKS = 60

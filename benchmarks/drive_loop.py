@@ -31,9 +31,11 @@ from Xlib import display as xdisplay
 from acpilot.cli import faults_in_a_line
 from acpilot.clock import NS
 from acpilot.demo import virtual_display
+from acpilot.desktop.capture import open_screen
+from acpilot.desktop.window import find_window, visible_area
 from acpilot.driving.game import Game
 from acpilot.driving.loop import DrivingLoop
-from acpilot.driving.screen import open_screen
+from acpilot.driving.settings import DriveSettings
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.learning.network import PilotNet
 from acpilot.learning.onnx_file import write_onnx
@@ -42,8 +44,6 @@ from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
 from acpilot.policy.tensorflow import import_tensorflow
-from acpilot.settings import DriveSettings
-from acpilot.window import find_window, visible_area
 
 WIDTH, HEIGHT, ROWS = 1280, 720, 150
 TITLE = "acpilot benchmark"

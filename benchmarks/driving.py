@@ -20,7 +20,7 @@ from typing import Any
 from acpilot.cli import faults_in_a_line
 from acpilot.demo import practice_game, virtual_display
 from acpilot.evaluation.improve import ImprovedFolder
-from acpilot.settings import CameraName
+from acpilot.practice.settings import CameraName
 
 TRACKS = ("random:463", "random:179", "random:156", "random:484")
 """Recorded on, of the first 600: two wide and two narrow ones that are fast (167 to 211 km/h) and have hairpins too, of

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from acpilot.labels import inputs_csv, session_labels
 from acpilot.panda_output import RendererName
 from acpilot.practice.car import Controls
 from acpilot.practice.game import pose_of, track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
+from acpilot.practice.settings import CameraName
 from acpilot.practice.view import View, ViewOptions
 from acpilot.practice.world import DT, World
-from acpilot.session import Session
-from acpilot.settings import CameraName
+from acpilot.session.folder import Session
+from acpilot.session.labels import inputs_csv, session_labels
 
 _MARGIN = 2.0  # seconds of telemetry before and after the video
 

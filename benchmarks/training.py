@@ -23,12 +23,13 @@ from torch.utils.data import Dataset as TorchDataset
 from acpilot.dataset.combine import combine
 from acpilot.dataset.convert import convert
 from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.settings import CombineSettings, ConvertSettings
 from acpilot.learning.batches import Batch, Batches
 from acpilot.learning.examples import Examples, read_examples
 from acpilot.learning.frames import look_at, network_frames, open_picture
 from acpilot.learning.learner import Learner
+from acpilot.learning.settings import TrainSettings
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import CombineSettings, ConvertSettings, TrainSettings
 from practice_session import make_session
 
 _CPU = torch.device("cpu")

@@ -18,9 +18,9 @@ from acpilot.policy.metadata import PREPROCESSING
 from acpilot.policy.onnx import COMMAND, IMAGE, SPEED
 from acpilot.policy.policy import Command
 from acpilot.policy.preprocessing import Preprocessing
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
-from acpilot.settings import PracticeSettings
 
 SETTINGS = PracticeSettings(track="oval", renderer="software", size=(320, 180))
 SPEED_KMH, SWAY, ROUNDS = 55.0, 0.2, 2

@@ -15,8 +15,8 @@ from acpilot.learning.augment import Augmentation
 from acpilot.learning.batches import Batches
 from acpilot.learning.examples import read_examples
 from acpilot.learning.frames import network_frames
+from acpilot.learning.settings import TrainSettings
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 from test_train import read_rows, write_dataset, write_rows
 
 NOTHING = TrainSettings(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, Status
 from conftest import acpilot

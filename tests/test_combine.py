@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acpilot.session.manifest import HUMAN
 from PIL import Image
 
 from acpilot.clock import NS
 from acpilot.dataset.dataset import Dataset
-from acpilot.session import HUMAN, Session
+from acpilot.session.folder import Session
 from conftest import acpilot, running, wait_for
 from test_convert import FRAMES, gray_of, one_line, rows_of, write_session
 

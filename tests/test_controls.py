@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acpilot.driving.controls import Controls
+from acpilot.driving.settings import DriveSettings
 from acpilot.policy.policy import Command
-from acpilot.settings import DriveSettings
 
 COMMANDS = st.builds(Command, st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
 MOMENTS = st.lists(st.tuples(COMMANDS, st.floats(0, 0.5), st.none() | st.floats(0, 300)), min_size=1, max_size=12)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, Status
 from acpilot.telemetry.steering import Steering

@@ -17,13 +17,13 @@ import pytest
 from Xlib import XK, X
 from Xlib import display as xdisplay
 
+from acpilot.desktop.capture import grab_area
+from acpilot.desktop.window import Area, WindowNotFoundError, find_window
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.policy.policy import REST, Command
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.video.screen import grab_area
-from acpilot.window import Area, WindowNotFoundError, find_window
 from conftest import Game, acpilot, running, wait_for
 from small_policy import SPEED_KMH, train_small_policy
 from test_convert import one_line

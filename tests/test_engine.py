@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from conftest import acpilot, running, wait_for
 from test_convert import files_of, one_line, write_session
 from test_report import write_drive

@@ -14,9 +14,9 @@ from acpilot.evaluation.closed_loop import Observer, drive
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import PolicyDriver, expert_controls
 from acpilot.policy.policy import Command
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
-from acpilot.settings import PracticeSettings
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
 

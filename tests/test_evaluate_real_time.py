@@ -9,8 +9,8 @@ from acpilot.evaluation.closed_loop import Intervention, Observer
 from acpilot.evaluation.drivers import Look
 from acpilot.evaluation.real_time import drive_in_real_time
 from acpilot.policy.policy import Command
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import make_track
-from acpilot.settings import PracticeSettings
 from conftest import acpilot
 from test_convert import one_line
 from test_evaluate import POLICIES, AlwaysLeft

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from acpilot.marks import Mark, write_marks
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.marks import Mark, write_marks
 from conftest import acpilot, running, wait_for
 from test_combine import combine, contents, table_of
 from test_convert import FRAMES, convert, gray_of, one_line, rows_of, write_session

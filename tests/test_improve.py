@@ -15,6 +15,7 @@ import torch
 from acpilot.dataset.combine import combine
 from acpilot.dataset.convert import convert
 from acpilot.dataset.dataset import Dataset
+from acpilot.dataset.settings import CombineSettings, ConvertSettings
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Camera, Observer, drive
 from acpilot.evaluation.collect import collect
@@ -22,13 +23,15 @@ from acpilot.evaluation.drivers import ExpertDriver, PolicyDriver, expert_contro
 from acpilot.evaluation.evaluate import RECORD_NAME
 from acpilot.evaluation.improve import ImprovedFolder, Improvement
 from acpilot.evaluation.improve import improve as improve_policy
+from acpilot.evaluation.settings import ImproveSettings
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.training import train
 from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
-from acpilot.session import Session
-from acpilot.settings import CombineSettings, ConvertSettings, ImproveSettings, PracticeSettings, TrainSettings
+from acpilot.session.folder import Session
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
 

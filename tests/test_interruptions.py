@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from acpilot.marks import Mark, write_marks
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.marks import Mark, write_marks
 from conftest import acpilot, running
 from practice_session import make_session, shifted
 from test_check import with_spells

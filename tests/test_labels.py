@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acpilot.labels import inputs_csv, label_frames
+from acpilot.session.labels import inputs_csv, label_frames
 from acpilot.telemetry.pages import Status
 from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering

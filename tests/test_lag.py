@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acpilot.practice.car import Controls
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from conftest import acpilot
 from practice_session import make_session, shifted
 from test_convert import one_line, rows_of

@@ -15,9 +15,9 @@ import pytest
 
 from acpilot.clock import NS, now
 from acpilot.progress import Show
-from acpilot.recording import Ending, record
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.record import Ending, record
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
 from clock_truth import Truth, Witness, truth_of
 from conftest import Game, acpilot, wait_for
 

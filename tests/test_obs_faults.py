@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from acpilot.errors import AcpilotError
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from acpilot.video.alignment import frame_times
 from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection
 from conftest import Game, acpilot, running, wait_for

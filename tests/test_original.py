@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from conftest import acpilot
 from test_convert import FRAMES, files_of, gray_of, one_line, rows_of, write_session
 

@@ -11,6 +11,8 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
+from acpilot.desktop.window import find_window
+from acpilot.desktop.window_x11 import X11Window
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.telemetry.log import TelemetryWriter, read_telemetry
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
@@ -18,8 +20,6 @@ from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PagePublisher, PageReader
 from acpilot.telemetry.steering import find_steering
-from acpilot.window import find_window
-from acpilot.window_x11 import X11Window
 from conftest import Game, acpilot, wait_for
 
 pytestmark = pytest.mark.real_time

@@ -19,14 +19,14 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
+from acpilot.desktop.window import find_window
+from acpilot.desktop.window_x11 import X11Window
 from acpilot.errors import AcpilotError
-from acpilot.labels import session_labels
 from acpilot.practice.clock_strip import decode
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.labels import session_labels
 from acpilot.telemetry.log import read_telemetry
 from acpilot.video.alignment import frame_times
-from acpilot.window import find_window
-from acpilot.window_x11 import X11Window
 from conftest import Game, acpilot, running, wait_for
 
 pytestmark = [pytest.mark.usefixtures("display"), pytest.mark.real_time]

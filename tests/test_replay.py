@@ -16,10 +16,11 @@ from Xlib import display as xdisplay
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
-from acpilot.labels import session_labels
+from acpilot.desktop.window import WindowNotFoundError, find_window
 from acpilot.practice import clock_strip
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
+from acpilot.session.labels import session_labels
 from acpilot.telemetry.log import TelemetryWriter, read_telemetry
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, STATIC, Status, decode_text
 from acpilot.telemetry.sample import FIELDS, Samples
@@ -29,7 +30,6 @@ from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import Alignment
 from acpilot.video.decoding import decode
 from acpilot.video.screen import VideoWriter
-from acpilot.window import WindowNotFoundError, find_window
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
 from test_original import HEADER

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from acpilot.dataset.dataset import COLUMNS, Dataset
-from acpilot.marks import Mark, write_marks
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
+from acpilot.session.marks import Mark, write_marks
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS, Status
 from acpilot.telemetry.steering import Steering

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from acpilot.dataset.quality import check_session
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from conftest import acpilot
 from test_report import report, write_dataset, write_drive
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from acpilot.errors import AcpilotError
-from acpilot.session import Session, settings_record
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
+from acpilot.session.manifest import settings_record
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import Alignment
 

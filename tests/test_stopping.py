@@ -10,7 +10,7 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
-from acpilot.stopping import Stop
+from acpilot.desktop.stopping import Stop
 from conftest import wait_for
 
 pytestmark = pytest.mark.real_time

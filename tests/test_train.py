@@ -22,12 +22,12 @@ from acpilot.learning import frames
 from acpilot.learning.examples import read_examples
 from acpilot.learning.frames import network_frames, open_picture
 from acpilot.learning.network import PilotNet
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.training import train as learn
 from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.policy.onnx import OnnxPolicy
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 from conftest import acpilot, running, wait_for
 from test_convert import one_line
 

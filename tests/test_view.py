@@ -13,9 +13,9 @@ import rerun_cli
 from PIL import Image
 from rerun.chunk import RrdReader
 
-from acpilot.marks import Mark, write_marks
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
+from acpilot.session.marks import Mark, write_marks
 from acpilot.video.screen import VideoWriter
 from conftest import acpilot, running, wait_for
 from test_convert import FRAMES, gray_of, one_line, write_session

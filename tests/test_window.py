@@ -11,8 +11,8 @@ from Xlib import display as xdisplay
 from Xlib.protocol.event import ClientMessage
 
 from acpilot.clock import now
+from acpilot.desktop.window import Area, WindowNotFoundError, find_window
 from acpilot.errors import AcpilotError
-from acpilot.window import Area, WindowNotFoundError, find_window
 from conftest import wait_for, window_manager
 
 pytestmark = pytest.mark.real_time

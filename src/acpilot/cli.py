@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from io import TextIOWrapper
+from itertools import chain
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -19,23 +20,15 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from acpilot import __version__
+from acpilot.dataset.settings import CombineSettings, ConvertSettings, EngineSettings, ExportSettings
+from acpilot.driving.settings import DriveSettings, GamepadTestSettings
 from acpilot.errors import AcpilotError
+from acpilot.evaluation.settings import EvaluateSettings, ImproveSettings
+from acpilot.learning.settings import TrainSettings
+from acpilot.practice.settings import PracticeSettings
 from acpilot.progress import progress_bar, status_line
-from acpilot.settings import (
-    CombineSettings,
-    ConvertSettings,
-    DemoSettings,
-    DriveSettings,
-    EngineSettings,
-    EvaluateSettings,
-    ExportSettings,
-    GamepadTestSettings,
-    ImproveSettings,
-    PracticeSettings,
-    RecordSettings,
-    ReplaySettings,
-    TrainSettings,
-)
+from acpilot.recording.settings import DemoSettings, RecordSettings
+from acpilot.replay.settings import ReplaySettings
 
 if TYPE_CHECKING:
     from acpilot.dataset.engine import Work
@@ -107,8 +100,8 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
 
     Waits for the game, then records until Escape (in any window), Ctrl-C, the duration, or the game's end.
     """
-    from acpilot.recording import record as record_session
-    from acpilot.recording import report
+    from acpilot.recording.record import record as record_session
+    from acpilot.recording.telling import report
 
     with status_line(console, "starting ...") as show:
         ending = record_session(settings, show)
@@ -127,9 +120,9 @@ def attach(session: Path, video: Path, /) -> None:
         session: The session's folder, such as ac_telemetry_data/20261122_191500.
         video: The file that OBS wrote; it is copied.
     """
-    from acpilot.recording import attach as attach_video
-    from acpilot.recording import report
-    from acpilot.session import Session
+    from acpilot.recording.completing import attach as attach_video
+    from acpilot.recording.telling import report
+    from acpilot.session.folder import Session
 
     opened = Session.open(session)
     with status_line(console, "reading ...") as show:
@@ -158,7 +151,7 @@ def convert(
         engine: Where to convert several.
     """
     from acpilot.dataset.convert import Conversion, convert_folder
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
 
     def tell(folder: Path, result: Conversion) -> None:
         session = Session(folder)
@@ -259,8 +252,8 @@ def mark(
         why: Why, in a word: spin, traffic, ...
         remove: Marks to take back, from and to as they are shown: --remove 12.500-18.000.
     """
-    from acpilot.marks import change_marks
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
+    from acpilot.session.marks import change_marks
 
     opened = Session.open(session)
     marks = change_marks(opened, exclude, why, remove)
@@ -294,7 +287,7 @@ def lag(
     """
     from acpilot.dataset.lag import estimate_lag
     from acpilot.dataset.realign import realign, take_back
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
 
     opened = Session.open(session)
     if fix and undo:
@@ -334,7 +327,7 @@ def combine(
         settings: How to combine.
     """
     from acpilot.dataset.combine import combine as combine_sessions
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
 
     with progress_bar(console, settings.out.name) as progress:
         result = combine_sessions([Session.open(folder) for folder in sessions], settings, progress)
@@ -425,7 +418,7 @@ def view(session: Path, /, *, save: Path | None = None) -> None:
     """
     from acpilot.dataset.view import save as save_session
     from acpilot.dataset.view import show
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
 
     opened = Session.open(session)
     with progress_bar(console, session.name) as progress:
@@ -450,7 +443,7 @@ def replay(session: Path, /, settings: ReplaySettings = ReplaySettings()) -> Non
         settings: How to replay it.
     """
     from acpilot.replay.replaying import replay as replay_session
-    from acpilot.session import Session
+    from acpilot.session.folder import Session
 
     with status_line(console, f"reading {session} ...") as show:
         lines = replay_session(Session.open(session), settings, say, show)
@@ -464,10 +457,11 @@ def doctor(settings: RecordSettings = RecordSettings()) -> None:
 
     Takes the settings of record. The exit code is 0 when a session can be recorded, else 1.
     """
-    from acpilot.doctor import examine
+    from acpilot.driving.doctor import examine as examine_driving
+    from acpilot.recording.doctor import examine
 
     faults = 0
-    for finding in examine(settings):
+    for finding in chain(examine(settings), examine_driving()):
         say(f"{finding.verdict:5} {finding.subject:10} {finding.text}")
         faults += finding.verdict == "fault"
     if faults:

@@ -11,10 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from acpilot.dataset.convert import convert
+from acpilot.dataset.settings import ConvertSettings
 from acpilot.errors import AcpilotError
 from acpilot.progress import progress_bar, status_line
-from acpilot.recording import record, report
-from acpilot.settings import ConvertSettings, DemoSettings, RecordSettings
+from acpilot.recording.record import record
+from acpilot.recording.settings import DemoSettings, RecordSettings
+from acpilot.recording.telling import report
 
 _TITLE = "acpilot demo"
 _PAGES = "acpilot_demo"

@@ -14,14 +14,15 @@ import torch
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Camera
 from acpilot.evaluation.evaluate import practice_settings
+from acpilot.evaluation.settings import EvaluateSettings
 from acpilot.learning.network import PilotNet
+from acpilot.learning.settings import TrainSettings
 from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.policy.onnx import OnnxPolicy
 from acpilot.policy.tensorflow_checkpoint import TensorflowPolicy
 from acpilot.practice.track import make_track
 from acpilot.practice.world import World
-from acpilot.settings import EvaluateSettings, TrainSettings
 from conftest import acpilot
 from test_train import LEARNING, write_dataset
 

@@ -15,7 +15,7 @@ from Xlib.ext import xtest
 
 from acpilot.policy.load import load
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from conftest import display, wait_for, window_manager  # noqa: F401 - a fixture
 from set_up import ENVIRONMENT, PYTHON
 from test_convert import one_line

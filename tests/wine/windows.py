@@ -9,8 +9,8 @@ from pathlib import Path
 from Xlib import XK, X
 from Xlib import display as xdisplay
 
-from acpilot.window import find_window
-from acpilot.window_x11 import X11Window
+from acpilot.desktop.window import find_window
+from acpilot.desktop.window_x11 import X11Window
 from conftest import killed_in_the_end
 from set_up import ENVIRONMENT, GAME, PYTHON
 from test_stopping import tap

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acpilot.clock import NS
-from acpilot.session import Session
+from acpilot.session.folder import Session
 from acpilot.telemetry.log import read_telemetry
 
 

@@ -9,7 +9,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.finding import Finding
 from acpilot.dataset.quality import check_dataset, check_session, mark_spells
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
 
 
 def check_folder(folder: Path, progress: Progress, threads: int | None, *, mark: bool) -> list[Finding]:

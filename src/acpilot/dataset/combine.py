@@ -18,13 +18,13 @@ from acpilot.clock import NS
 from acpilot.dataset.convert import read_stamp
 from acpilot.dataset.dataset import ADDED_SINCE, COLUMNS, FORMAT, Dataset
 from acpilot.dataset.dataset_card import dataset_card
+from acpilot.dataset.settings import CombineSettings
 from acpilot.errors import AcpilotError
 from acpilot.files import whole_folder, write_atomically
-from acpilot.labels import driven_by_person
-from acpilot.marks import read_marks
 from acpilot.progress import Progress
-from acpilot.session import Session
-from acpilot.settings import CombineSettings
+from acpilot.session.folder import Session
+from acpilot.session.labels import driven_by_person
+from acpilot.session.marks import read_marks
 
 _BIN = 0.05  # of steering: frames as rare as each other
 _TOLD_BY_THE_GAME = ("driver", "labels")

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from acpilot.files import replace
-from acpilot.session import Session
+from acpilot.session.folder import Session
 
 _COLUMNS, _ROWS = 4, 5
 _TILE_WIDTH = 320

@@ -16,14 +16,15 @@ import numpy as np
 from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.images import image_encoder
 from acpilot.dataset.lag import estimate_lag
+from acpilot.dataset.settings import ConvertSettings
 from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
-from acpilot.labels import LABELS_VERSION, Labels, driven_by_person, inputs_csv, session_labels
-from acpilot.marks import read_marks
-from acpilot.original import read_inputs
 from acpilot.progress import Progress
-from acpilot.session import Session, settings_record
-from acpilot.settings import ConvertSettings
+from acpilot.session.folder import Session
+from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, inputs_csv, session_labels
+from acpilot.session.manifest import settings_record
+from acpilot.session.marks import read_marks
+from acpilot.session.original import read_inputs
 from acpilot.telemetry.steering import Steering
 from acpilot.video.decoding import decode
 

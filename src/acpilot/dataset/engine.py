@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from acpilot.dataset.settings import EngineSettings
 from acpilot.errors import AcpilotError
 from acpilot.progress import Progress
-from acpilot.settings import EngineSettings
 
 T = TypeVar("T")
 Work = Callable[[Path, Progress, int | None], T]

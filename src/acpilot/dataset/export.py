@@ -12,10 +12,10 @@ import av
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.lerobot import write_lerobot
 from acpilot.dataset.parquet import write_parquet
+from acpilot.dataset.settings import ExportSettings
 from acpilot.errors import AcpilotError
 from acpilot.files import replace
 from acpilot.progress import Progress
-from acpilot.settings import ExportSettings
 
 _VERSION = 1
 """Counts changes to how exports are made, so that those made before are made anew."""

@@ -10,8 +10,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
+from acpilot.dataset.settings import ConvertSettings
 from acpilot.errors import AcpilotError
-from acpilot.settings import ConvertSettings
 
 _MATRICES = {1: "bt709", 2: "smpte170m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m"}
 """FFmpeg's numbers of colour matrices → its names; a file that does not say (2) is taken for BT.601, as FFmpeg does."""

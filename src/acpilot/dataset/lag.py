@@ -14,10 +14,10 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.dataset.image_motion import most_likely_shifts, read_rows, shift_evidence
-from acpilot.labels import session_labels
-from acpilot.original import Inputs, read_inputs
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.labels import session_labels
+from acpilot.session.original import Inputs, read_inputs
 from acpilot.telemetry.log import read_telemetry
 from acpilot.video.alignment import frame_times
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import Episode, find_episodes, whole_rate
 from acpilot.dataset.lerobot_video import Videos
+from acpilot.dataset.settings import ExportSettings
 from acpilot.dataset.statistics import ImageStatistics, Statistics, value_statistics
 from acpilot.progress import Progress
-from acpilot.settings import ExportSettings
 
 _CAMERA = "observation.images.front"
 _VECTORS = {"observation.state": ["speed_kmh", "gear"], "action": ["steering", "throttle", "brake"]}

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from acpilot.dataset.constant_rate import VideoFile, copy_packets, describe
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import Episode
 from acpilot.dataset.statistics import ImageStatistics
 from acpilot.errors import AcpilotError
 from acpilot.progress import Progress
-from acpilot.session import Session
-from acpilot.video.constant_rate import VideoFile, copy_packets, describe
+from acpilot.session.folder import Session
 
 _LOOKED_AT = 100
 """Pictures of an episode that its statistics are taken from, at most: more of them look alike."""

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from acpilot.dataset.dataset import COLUMNS, Dataset
 from acpilot.dataset.dataset_card import COLUMN_TABLE
+from acpilot.dataset.settings import ExportSettings
 from acpilot.errors import AcpilotError
 from acpilot.progress import Progress
-from acpilot.settings import ExportSettings
 
 _ROWS = 100
 """To a row group: so many images are held at once, and read to get at one of them."""

@@ -8,8 +8,8 @@ import av
 import numpy as np
 
 from acpilot.dataset.finding import Finding, Verdict
-from acpilot.labels import Labels
 from acpilot.progress import Progress
+from acpilot.session.labels import Labels
 from acpilot.video.alignment import spans
 from acpilot.video.decoding import decode
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from acpilot.labels import Labels
+from acpilot.session.labels import Labels
 
 _INK, _FAINT = "#1f2329", "#8b949f"
 _PAPER = {_INK: ("--ink", "#e6e9ee"), _FAINT: ("--faint", "#5b6470")}

@@ -12,11 +12,11 @@ from acpilot.dataset.lag import estimate_lag
 from acpilot.dataset.picture_faults import picture_faults
 from acpilot.dataset.spells import find_spells
 from acpilot.errors import AcpilotError
-from acpilot.labels import MAX_GAP, Labels, driven_by_person, session_labels
-from acpilot.marks import Mark, marked, read_marks, write_marks
-from acpilot.original import read_inputs
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.labels import MAX_GAP, Labels, driven_by_person, session_labels
+from acpilot.session.marks import Mark, marked, read_marks, write_marks
+from acpilot.session.original import read_inputs
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import Status
 from acpilot.telemetry.steering import Steering

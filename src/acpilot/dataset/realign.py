@@ -9,7 +9,7 @@ from acpilot.dataset.lag import Lag
 from acpilot.errors import AcpilotError
 from acpilot.files import copy_atomically, write_atomically
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
 
 
 def realign(session: Session, lag: Lag, progress: Progress) -> bool:

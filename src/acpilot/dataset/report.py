@@ -18,10 +18,10 @@ from acpilot.dataset.finding import counted
 from acpilot.dataset.quality import check_dataset, check_session
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
-from acpilot.labels import Labels
-from acpilot.marks import Mark, read_marks
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.labels import Labels
+from acpilot.session.marks import Mark, read_marks
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import spans

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acpilot.clock import NS
-from acpilot.marks import Mark
+from acpilot.session.marks import Mark
 from acpilot.telemetry.pages import Status
 from acpilot.telemetry.sample import Samples
 from acpilot.video.alignment import spans

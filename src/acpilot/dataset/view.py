@@ -19,9 +19,9 @@ from acpilot.dataset.car_path import car_path
 from acpilot.dataset.convert import labels_as_converted
 from acpilot.errors import AcpilotError
 from acpilot.files import replace
-from acpilot.labels import Labels
 from acpilot.progress import Progress
-from acpilot.session import Session
+from acpilot.session.folder import Session
+from acpilot.session.labels import Labels
 from acpilot.video.decoding import decode
 
 try:

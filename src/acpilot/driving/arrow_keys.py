@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
+from acpilot.desktop.window import Window, WindowNotFoundError, find_window
 from acpilot.driving.keyboard import drive_by_keys
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import Command
-from acpilot.window import Window, WindowNotFoundError, find_window
 
 _NAMES = ("arrow_left", "arrow_up", "arrow_right", "arrow_down")
 _VK_LEFT, _X_LEFT_KEYSYM = 0x25, 0xFF51  # the others follow in this order

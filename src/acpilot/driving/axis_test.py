@@ -4,11 +4,11 @@ import math
 from itertools import cycle
 
 from acpilot.clock import NS, now
+from acpilot.desktop.stopping import Stop
 from acpilot.driving.gamepad import open_gamepad
+from acpilot.driving.settings import GamepadTestSettings
 from acpilot.policy.policy import REST, Command
 from acpilot.progress import Say, Show
-from acpilot.settings import GamepadTestSettings
-from acpilot.stopping import Stop
 
 _SWEEP = 4.0
 """Seconds that an axis takes to go to its ends and back."""

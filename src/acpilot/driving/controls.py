@@ -2,8 +2,8 @@
 
 import math
 
+from acpilot.driving.settings import DriveSettings
 from acpilot.policy.policy import REST, Command
-from acpilot.settings import DriveSettings
 
 _FADE = 5.0
 """km/h below the speed limit within which the throttle fades to nothing."""

@@ -11,26 +11,28 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS, now
+from acpilot.desktop.capture import open_screen
+from acpilot.desktop.stopping import Stop
+from acpilot.desktop.window import find_window, visible_area
 from acpilot.driving.debug_window import DebugWindow
 from acpilot.driving.game import Game
 from acpilot.driving.gamepad import Gamepad, open_gamepad
 from acpilot.driving.loop import LATE, Cycle, DrivingLoop
 from acpilot.driving.run_recorder import RunRecorder
-from acpilot.driving.screen import open_screen
+from acpilot.driving.settings import DriveSettings
 from acpilot.driving.takeover import Takeover
 from acpilot.driving.telling import Telling
 from acpilot.errors import AcpilotError
 from acpilot.policy.load import open_policy
 from acpilot.policy.policy import REST, Policy, note_of
 from acpilot.progress import Say, Show
-from acpilot.recording import undisturbed, wait_for_game
-from acpilot.session import HUMAN, NOBODY, Session, settings_record
-from acpilot.settings import DriveSettings
-from acpilot.stopping import Stop
+from acpilot.recording.record import undisturbed
+from acpilot.recording.waiting import wait_for_game
+from acpilot.session.folder import Session
+from acpilot.session.manifest import HUMAN, NOBODY, settings_record
 from acpilot.telemetry.pages import PHYSICS
 from acpilot.telemetry.shared_memory import PageReader
 from acpilot.threads import guarded_thread
-from acpilot.window import find_window, visible_area
 
 _LOOK = 0.01
 """Seconds between two looks at the loop: Escape is heard within them."""

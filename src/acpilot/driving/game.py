@@ -3,10 +3,10 @@
 import numpy as np
 
 from acpilot.clock import now
-from acpilot.driving.screen import Screen
+from acpilot.desktop.capture import Screen
+from acpilot.desktop.window import Area, Window, visible_area
 from acpilot.telemetry.pages import PHYSICS, Status
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.window import Area, Window, visible_area
 
 
 class Game:

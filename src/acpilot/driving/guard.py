@@ -3,11 +3,11 @@
 import numpy as np
 
 from acpilot.clock import NS, now
+from acpilot.desktop.window import Area
 from acpilot.driving.game import Game
+from acpilot.driving.settings import DriveSettings
 from acpilot.errors import AcpilotError
-from acpilot.settings import DriveSettings
 from acpilot.telemetry.pages import Status
-from acpilot.window import Area
 
 _MOVING_KMH = 5.0
 _SOME = np.s_[::8, ::4, 1]  # some pixels' green tells a picture that has changed, in a tenth of the time

@@ -11,10 +11,10 @@ from acpilot.driving.controls import Controls
 from acpilot.driving.game import Game
 from acpilot.driving.gamepad import Gamepad
 from acpilot.driving.guard import Guard
+from acpilot.driving.settings import DriveSettings
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import REST, Command, Policy, checked
-from acpilot.session import HUMAN, NOBODY
-from acpilot.settings import DriveSettings
+from acpilot.session.manifest import HUMAN, NOBODY
 
 LATE = "the policy has not answered in time"
 _UNKNOWN_SPEED = -1.0

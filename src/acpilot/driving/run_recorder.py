@@ -3,11 +3,14 @@
 import threading
 from typing import Any
 
+from acpilot.desktop.stopping import Stop
+from acpilot.driving.settings import DriveSettings
 from acpilot.errors import AcpilotError
-from acpilot.recording import live_pages, record_into
-from acpilot.session import NOBODY, Session, settings_record
-from acpilot.settings import DriveSettings, RecordSettings
-from acpilot.stopping import Stop
+from acpilot.recording.record import record_into
+from acpilot.recording.settings import RecordSettings
+from acpilot.recording.waiting import live_pages
+from acpilot.session.folder import Session
+from acpilot.session.manifest import NOBODY, settings_record
 from acpilot.threads import guarded_thread
 
 _SLOWEST, _FASTEST = 5.0, 60.0  # frames a second

@@ -7,9 +7,9 @@ from typing import Protocol, Self
 from acpilot.clock import NS, now
 from acpilot.driving.arrow_keys import ArrowKeys
 from acpilot.driving.loop import DrivingLoop
+from acpilot.driving.settings import DriveSettings
 from acpilot.driving.wheel import Axis, Wheel
 from acpilot.policy.policy import Command
-from acpilot.settings import DriveSettings
 from acpilot.threads import guarded_thread
 
 _EVERY = 0.01

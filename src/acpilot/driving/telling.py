@@ -3,13 +3,13 @@
 from statistics import median
 
 from acpilot.clock import NS, now
+from acpilot.desktop.window import Area
 from acpilot.driving.debug_window import DebugWindow
 from acpilot.driving.loop import Cycle
 from acpilot.driving.run_recorder import RunRecorder
 from acpilot.policy.policy import REST
 from acpilot.progress import Say, Show
-from acpilot.session import HUMAN
-from acpilot.window import Area
+from acpilot.session.manifest import HUMAN
 
 _SHOW_EVERY = NS // 10
 

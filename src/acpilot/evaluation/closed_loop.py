@@ -14,10 +14,10 @@ from acpilot.evaluation.drivers import Driver, ExpertDriver, Look
 from acpilot.policy.policy import Command, checked
 from acpilot.practice.car import Controls
 from acpilot.practice.game import open_view, pose_of
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import Track
 from acpilot.practice.world import DT, EXPERT_EVERY, World
 from acpilot.progress import Progress
-from acpilot.settings import PracticeSettings
 
 Reason = Literal["left the road", "facing backwards", "stuck"]
 

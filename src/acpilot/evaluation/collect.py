@@ -16,10 +16,11 @@ from acpilot.policy.policy import Command
 from acpilot.practice.game import track_named
 from acpilot.practice.offscreen_session import OffscreenRecorder
 from acpilot.practice.publishing import CAR
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.world import World
 from acpilot.progress import Progress
-from acpilot.session import Manifest, Session, settings_record
-from acpilot.settings import PracticeSettings
+from acpilot.session.folder import Session
+from acpilot.session.manifest import Manifest, settings_record
 
 
 class _Recording(Observer):

@@ -10,8 +10,8 @@ from acpilot.policy.load import open_policy
 from acpilot.policy.policy import Command, Policy, note_of
 from acpilot.practice.cabin import CAMERAS
 from acpilot.practice.car import Controls
+from acpilot.practice.settings import CameraName
 from acpilot.practice.world import DT, EXPERT_EVERY, World
-from acpilot.settings import CameraName
 
 Look = Callable[[], np.ndarray]
 """The picture as the car sees it now, uint8 (h, w, 3), RGB; drawn when it is asked for."""

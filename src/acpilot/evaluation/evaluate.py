@@ -27,14 +27,16 @@ from acpilot.evaluation.closed_loop import (
     expert_drive,
 )
 from acpilot.evaluation.drivers import Driver, Look, PolicyDriver, open_driver
+from acpilot.evaluation.settings import EvaluateSettings
 from acpilot.files import whole_folder, write_atomically
 from acpilot.policy.policy import Command
 from acpilot.practice.game import ensure_panda, track_named
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import Track
 from acpilot.practice.world import World
 from acpilot.progress import Progress
-from acpilot.session import settings_record
-from acpilot.settings import EvaluateSettings, PracticeSettings, RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.manifest import settings_record
 from acpilot.video.screen import VideoWriter
 
 RECORD_NAME, _MAP, _VIDEO = "evaluation.json", "track_map.png", "drive.mkv"

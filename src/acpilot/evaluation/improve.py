@@ -18,25 +18,22 @@ from acpilot.dataset.combine import combine, copy_dataset
 from acpilot.dataset.convert import convert
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.engine import run_here
+from acpilot.dataset.settings import CombineSettings, ConvertSettings
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import Demonstrator, PolicyDriver
 from acpilot.evaluation.evaluate import RECORD_NAME, evaluate, practice_settings
+from acpilot.evaluation.settings import EvaluateSettings, ImproveSettings
 from acpilot.files import write_atomically
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.training import check, train
 from acpilot.policy.folder import PolicyFolder
 from acpilot.policy.load import load
 from acpilot.practice.game import ensure_panda, track_named
+from acpilot.practice.settings import PracticeSettings
 from acpilot.progress import Progress, Show
-from acpilot.session import Session, settings_record
-from acpilot.settings import (
-    CombineSettings,
-    ConvertSettings,
-    EvaluateSettings,
-    ImproveSettings,
-    PracticeSettings,
-    TrainSettings,
-)
+from acpilot.session.folder import Session
+from acpilot.session.manifest import settings_record
 
 Who = Literal["policy", "expert"]
 """At the wheel of a drive."""

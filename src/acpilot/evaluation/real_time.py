@@ -12,21 +12,22 @@ import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.demo import practice_game, virtual_display
+from acpilot.desktop.capture import open_screen
+from acpilot.desktop.window import Window, WindowNotFoundError, find_window, visible_area
 from acpilot.driving.game import Game
 from acpilot.driving.loop import DrivingLoop
-from acpilot.driving.screen import open_screen
+from acpilot.driving.settings import DriveSettings
 from acpilot.driving.virtual_gamepad import VirtualGamepad
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.closed_loop import Drive, Intervention, Observer, Trace, Watch
 from acpilot.policy.policy import REST, Policy
 from acpilot.practice.closed_path import ClosedPath
 from acpilot.practice.racing_line import make_racing_line
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import Track
 from acpilot.progress import Progress
-from acpilot.settings import DriveSettings, PracticeSettings
 from acpilot.telemetry.pages import GRAPHICS
 from acpilot.telemetry.shared_memory import PageReader
-from acpilot.window import Window, WindowNotFoundError, find_window, visible_area
 
 Found = TypeVar("Found")
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import as_strided
 
+from acpilot.learning.settings import TrainSettings
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 
 _REACH = 4.0  # metres that it takes to come back to the line however slow the car
 _BRIGHTNESS = (0.6, 1.4)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from acpilot.learning.augment import Augmentation
 from acpilot.learning.examples import Examples
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.team import Team
 from acpilot.learning.wanted_speed import other_speeds
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 
 _AT_ONCE = 256
 """Pictures that are looked at together when nothing is learnt."""

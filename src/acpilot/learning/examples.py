@@ -9,10 +9,10 @@ from acpilot.dataset.dataset import Dataset, by_another
 from acpilot.dataset.episodes import find_runs
 from acpilot.errors import AcpilotError
 from acpilot.learning.grip import Grip
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.wanted_speed import PEDALS, fastest, wanted_speeds
 from acpilot.policy.policy import LIMITS
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 
 _ALIKE = 0.02
 """Steering that varies less than this teaches nothing."""

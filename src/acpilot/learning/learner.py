@@ -15,10 +15,10 @@ from acpilot.errors import AcpilotError
 from acpilot.learning.batches import Batch
 from acpilot.learning.examples import Examples
 from acpilot.learning.network import PilotNet
+from acpilot.learning.settings import TrainSettings
 from acpilot.learning.team import Team
 from acpilot.learning.wanted_speed import PEDALS, other_speeds
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.settings import TrainSettings
 
 _LEAST_DEVIATION = 0.02
 """Of an output's labels, for the loss: errors of a pedal that is hardly used are not to count a hundredfold."""

@@ -16,10 +16,10 @@ import numpy as np
 from acpilot.dataset.dataset import Dataset
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
+from acpilot.learning.settings import TrainSettings
 from acpilot.policy.folder import PolicyFolder
 from acpilot.progress import Progress, Show
-from acpilot.session import environment, settings_record
-from acpilot.settings import TrainSettings
+from acpilot.session.manifest import environment, settings_record
 
 try:
     import torch

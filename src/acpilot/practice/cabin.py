@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from acpilot.practice.mesh import Array, Mesh, box, lattice_triangles, merge, placed, quad, smooth_normals
-from acpilot.settings import CameraName
+from acpilot.practice.settings import CameraName
 
 
 @dataclass(frozen=True)

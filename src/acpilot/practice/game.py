@@ -16,10 +16,10 @@ from acpilot.policy.policy import Command
 from acpilot.practice.car import Controls
 from acpilot.practice.pose import Pose
 from acpilot.practice.publishing import WorldPublisher
+from acpilot.practice.settings import PracticeSettings
 from acpilot.practice.track import TRACK_NAMES, Track, make_track
 from acpilot.practice.world import DT, World
 from acpilot.progress import Say
-from acpilot.settings import PracticeSettings
 from acpilot.telemetry.shared_memory import PagePublisher
 
 _POSE_FIELDS = ("x", "y", "z", "heading", "pitch", "roll", "steering", "speed_kmh", "gear", "rpm")

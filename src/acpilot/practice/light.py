@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acpilot.practice.mesh import Array, Mesh
-from acpilot.settings import LightName
+from acpilot.practice.settings import LightName
 
 Color = tuple[float, float, float]
 

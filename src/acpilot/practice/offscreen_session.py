@@ -6,8 +6,8 @@ from acpilot.clock import NS
 from acpilot.practice.car import Controls
 from acpilot.practice.publishing import WorldPublisher
 from acpilot.practice.world import DT, World
-from acpilot.session import Session
-from acpilot.settings import RecordSettings
+from acpilot.recording.settings import RecordSettings
+from acpilot.session.folder import Session
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import GRAPHICS, PHYSICS
 from acpilot.telemetry.shared_memory import PagePublisher

@@ -27,8 +27,8 @@ from acpilot.practice.light import LIGHTS, Light
 from acpilot.practice.mesh import Array, Mesh, lattice_triangles, merge
 from acpilot.practice.pose import Pose
 from acpilot.practice.roadside import Roadside
+from acpilot.practice.settings import CameraName, LightName
 from acpilot.practice.track import Track
-from acpilot.settings import CameraName, LightName
 
 SKY_RADIUS = 0.95 * FAR
 """Radius of the sky dome, metres; it moves with the camera."""

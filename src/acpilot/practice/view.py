@@ -26,8 +26,8 @@ from acpilot.practice import cabin, clock_strip, scenery
 from acpilot.practice.light import LIGHTS
 from acpilot.practice.mesh import merge, quad
 from acpilot.practice.pose import Pose
+from acpilot.practice.settings import CameraName, LightName
 from acpilot.practice.track import Track
-from acpilot.settings import CameraName, LightName
 
 _NEAR, _FAR = 0.2, scenery.SKY_RADIUS * 1.1
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from acpilot.clock import NS, Lateness, now, sleep_until
 from acpilot.errors import AcpilotError
+from acpilot.replay.settings import ReplaySettings
 from acpilot.replay.source import Source, Timeline
-from acpilot.settings import ReplaySettings
 from acpilot.threads import guarded_thread
 from acpilot.video.decoding import decode
 

@@ -5,13 +5,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from acpilot.clock import NS, now
+from acpilot.desktop.stopping import Stop
 from acpilot.progress import Say, Show
 from acpilot.replay.pictures import Pictures
 from acpilot.replay.publishing import Publisher
+from acpilot.replay.settings import ReplaySettings
 from acpilot.replay.source import Source, Timeline, read_source
-from acpilot.session import Session
-from acpilot.settings import ReplaySettings
-from acpilot.stopping import Stop
+from acpilot.session.folder import Session
 
 _LEAD = NS // 2  # until the first picture is decoded and drawn
 _SHOW_EVERY = NS // 5

@@ -7,10 +7,10 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
-from acpilot.labels import MAX_GAP, label_rows, recorded_instants
-from acpilot.original import Inputs, read_inputs
-from acpilot.session import Session
-from acpilot.settings import ReplaySettings
+from acpilot.replay.settings import ReplaySettings
+from acpilot.session.folder import Session
+from acpilot.session.labels import MAX_GAP, label_rows, recorded_instants
+from acpilot.session.original import Inputs, read_inputs
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import STATIC, Status, encode_text
 from acpilot.telemetry.sample import Samples

@@ -8,10 +8,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from acpilot.clock import NS, ask_for_punctuality, now, sleep_until
+from acpilot.desktop.window import Area, Window, find_window, visible_area
 from acpilot.errors import AcpilotError
 from acpilot.files import copy_atomically
 from acpilot.progress import Show
-from acpilot.settings import RecordSettings, error_limit_ms
+from acpilot.settings import error_limit_ms
 from acpilot.threads import guarded_thread
 from acpilot.video import obs_setup
 from acpilot.video.alignment import Alignment, checked_against_file
@@ -24,8 +25,8 @@ from acpilot.video.obs_connection import (
     RecordingEndedError,
 )  # fmt: skip
 from acpilot.video.obs_setup import Loan, LoanBook
+from acpilot.video.settings import VideoSettings
 from acpilot.video.ticks import COUNTERS_SETTLE, TickLog
-from acpilot.window import Area, Window, find_window, visible_area
 
 _RECORD_STATE = "RecordStateChanged"
 _STARTED = "OBS_WEBSOCKET_OUTPUT_STARTED"
@@ -51,7 +52,7 @@ class ObsRecorder:
 
     name = "obs"
 
-    def __init__(self, settings: RecordSettings, path: Path, show: Show) -> None:
+    def __init__(self, settings: VideoSettings, path: Path, show: Show) -> None:
         self.failure: Exception | None = None
         self.frames = self.dropped = self.repeated = 0
         self.notes: list[str] = []
@@ -347,7 +348,7 @@ class ObsRecorder:
             book.close()
 
 
-def recover(settings: RecordSettings, show: Show) -> tuple[Path | None, list[str]]:
+def recover(settings: VideoSettings, show: Show) -> tuple[Path | None, list[str]]:
     """Put right what a recording through OBS left that was killed.
 
     Returns:
@@ -397,7 +398,7 @@ def _stopped(obs: Connection) -> bool:
     return False
 
 
-def _take_video(loan: Loan, path: Path, address: Address, settings: RecordSettings, show: Show) -> bool:
+def _take_video(loan: Loan, path: Path, address: Address, settings: VideoSettings, show: Show) -> bool:
     """Bring OBS's file to where the session wants it; whether it is there."""
     if path.exists() or not loan.video:
         return path.exists()

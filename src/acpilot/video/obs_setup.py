@@ -15,11 +15,11 @@ from typing import Any
 import filelock
 import platformdirs
 
+from acpilot.desktop.window import Area
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
-from acpilot.settings import RecordSettings
 from acpilot.video.obs_connection import Address, Connection, ObsError, RequestRefusedError
-from acpilot.window import Area
+from acpilot.video.settings import VideoSettings
 
 NAME = "acpilot"
 """Our profile, scene collection and scene in the user's OBS."""
@@ -124,7 +124,7 @@ def give_back(obs: Connection, loan: Loan) -> bool:
 
 
 def borrow(
-    obs: Connection, settings: RecordSettings, area: Area | None, folder: str | None, file_name: str
+    obs: Connection, settings: VideoSettings, area: Area | None, folder: str | None, file_name: str
 ) -> tuple[int, int]:
     """Make our profile and (unless the user's scene is kept) our scene collection the current ones.
 
@@ -201,7 +201,7 @@ def show_area(obs: Connection, area: Area) -> None:
     obs.request("SetSceneItemTransform", sceneName=NAME, sceneItemId=item, sceneItemTransform=transform)
 
 
-def _make_scene(obs: Connection, settings: RecordSettings) -> None:
+def _make_scene(obs: Connection, settings: VideoSettings) -> None:
     """Our scene with one source that captures the game, made anew when it is of another kind than wanted."""
     offered = obs.request("GetInputKindList", unversioned=False)["inputKinds"]
     kinds = [kind for kind in _SOURCES[settings.obs_source] if kind in offered]
@@ -275,6 +275,6 @@ def password_file() -> Path:
     return platformdirs.user_config_path("acpilot", appauthor=False) / "obs.toml"
 
 
-def find_address(settings: RecordSettings) -> Address:
+def find_address(settings: VideoSettings) -> Address:
     """Where OBS listens, with the password that the user set."""
     return Address(settings.obs_host, settings.obs_port, find_password())

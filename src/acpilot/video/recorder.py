@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from acpilot.errors import AcpilotError
 from acpilot.progress import Show
-from acpilot.settings import RecordSettings
 from acpilot.video.alignment import Alignment
+from acpilot.video.settings import VideoSettings
 
 _RECORDERS = {"obs": "acpilot.video.obs:ObsRecorder", "screen": "acpilot.video.screen:ScreenRecorder"}
 
@@ -47,7 +47,7 @@ class Recorder(Protocol):
         ...
 
 
-def start_recorder(settings: RecordSettings, video: Path, show: Show) -> Recorder:
+def start_recorder(settings: VideoSettings, video: Path, show: Show) -> Recorder:
     """Start the recorder that the settings name; for auto OBS, or where it cannot be used the built-in one.
 
     Args:

@@ -3,8 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,15 +13,16 @@ import av
 import mss
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-from mss.exception import ScreenShotError
 
 from acpilot.clock import NS, Pacer, now
+from acpilot.desktop.capture import Picture, grab_area, grabbing
+from acpilot.desktop.window import Area, Window, find_window, visible_area
 from acpilot.errors import AcpilotError
 from acpilot.progress import Show
-from acpilot.settings import RecordSettings, error_limit_ms
+from acpilot.settings import error_limit_ms
 from acpilot.threads import guarded_thread
 from acpilot.video.alignment import Alignment, spans
-from acpilot.window import Area, Window, find_window, visible_area
+from acpilot.video.settings import VideoSettings
 
 _QUEUE_FRAMES = 8
 _ROUNDING_MS = 0.5  # of the container's millisecond timestamps
@@ -36,9 +36,6 @@ _QUALITY_OPTIONS = {
 }
 _BT709 = 1
 _MILLISECOND = Fraction(1, 1000)
-
-Picture = np.ndarray
-"""uint8 (height, width, 4), blue green red and one byte unused."""
 
 
 @dataclass
@@ -54,7 +51,7 @@ class VideoWriter:
     Half a second of video is the most that a crash can take.
     """
 
-    def __init__(self, path: Path, width: int, height: int, settings: RecordSettings) -> None:
+    def __init__(self, path: Path, width: int, height: int, settings: VideoSettings) -> None:
         """Open the file; the size is cut to even numbers, as the usual encoders ask.
 
         Raises:
@@ -128,7 +125,7 @@ def _pixel_format(codec: Any) -> str:
     return "yuv420p" if "yuv420p" in names or not names else "nv12"
 
 
-def _options(settings: RecordSettings) -> dict[str, str]:
+def _options(settings: VideoSettings) -> dict[str, str]:
     options = {_QUALITY_OPTIONS[settings.encoder]: str(settings.quality)}
     if settings.encoder.startswith("lib"):
         options |= {"preset": "veryfast", "tune": "zerolatency"}  # each frame leaves the encoder at once
@@ -149,7 +146,7 @@ class ScreenRecorder:
 
     name = "screen"
 
-    def __init__(self, settings: RecordSettings, path: Path, show: Show) -> None:  # noqa: ARG002 - it starts at once
+    def __init__(self, settings: VideoSettings, path: Path, show: Show) -> None:  # noqa: ARG002 - it starts at once
         self.notes: list[str] = []
         self.failure: Exception | None = None
         """Why the recording cannot go on: the window is gone, the disk is full, ..."""
@@ -305,34 +302,3 @@ def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
         time.sleep(0.001)
     gaps = np.diff(changes[1:]) / 1e6
     return float(gaps.max()) if len(gaps) >= 5 else None
-
-
-@contextmanager
-def grabbing() -> Iterator[None]:
-    """Use mss: what keeps it from grabbing is told with the remedy.
-
-    Raises:
-        AcpilotError: the screen cannot be grabbed.
-    """
-    try:
-        yield
-    except ScreenShotError as error:
-        missing = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
-        raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
-
-
-def grab_area(screen: mss.MSS, area: Area) -> Picture:
-    """A picture of an area; what lies beyond the screen's edge is black."""
-    whole = screen.monitors[0]
-    left, top = max(area.left, whole["left"]), max(area.top, whole["top"])
-    right = min(area.left + area.width, whole["left"] + whole["width"])
-    bottom = min(area.top + area.height, whole["top"] + whole["height"])
-    if right <= left or bottom <= top:
-        raise AcpilotError("the game's window lies outside the screen: move it back")
-    shot = screen.grab({"left": left, "top": top, "width": right - left, "height": bottom - top})
-    picture = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
-    if (right - left, bottom - top) == (area.width, area.height):
-        return picture
-    padded = np.zeros((area.height, area.width, 4), np.uint8)
-    padded[top - area.top :, left - area.left :][: picture.shape[0], : picture.shape[1]] = picture
-    return padded

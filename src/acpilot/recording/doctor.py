@@ -1,23 +1,20 @@
-"""Looks at everything that acpilot needs, and says what is missing and what to do about it."""
+"""Looks at everything that a recording needs, and says what is missing and what to do about it."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from acpilot.driving.xbox_gamepad import load_vgamepad
+from acpilot.desktop.stopping import Stop
+from acpilot.desktop.window import find_window, visible_area
 from acpilot.errors import AcpilotError
-from acpilot.recording import live_pages
-from acpilot.settings import RecordSettings
-from acpilot.stopping import Stop
+from acpilot.recording.settings import RecordSettings
+from acpilot.recording.waiting import live_pages
 from acpilot.video import obs_setup
 from acpilot.video.obs_connection import Connection
-from acpilot.window import find_window, visible_area
 
 _LEAST_FREE_GB = 2.0
-_MODELS = ("best_save/model.onnx", "best_save/model.ckpt.index")
 
 
 @dataclass(frozen=True)
@@ -32,19 +29,16 @@ class Finding:
 
 def examine(settings: RecordSettings) -> Iterator[Finding]:
     """Look at one thing after the other."""
-    yield from _guarded("game pages", lambda: _pages(settings))
-    yield from _guarded("window", lambda: _window(settings))
-    yield from _guarded("OBS", lambda: _obs(settings), "note" if settings.recorder == "auto" else "fault")
-    yield from _guarded("password", _password, "note")
-    yield from _guarded("disk", lambda: _disk(settings))
-    yield from _guarded("stop key", _stop_key)
-    yield from _guarded("gamepad", _gamepad, "note")
-    yield from _guarded("model", _model, "note")
+    yield from guarded("game pages", lambda: _pages(settings))
+    yield from guarded("window", lambda: _window(settings))
+    yield from guarded("OBS", lambda: _obs(settings), "note" if settings.recorder == "auto" else "fault")
+    yield from guarded("password", _password, "note")
+    yield from guarded("disk", lambda: _disk(settings))
+    yield from guarded("stop key", _stop_key)
 
 
-def _guarded(
-    subject: str, check: Callable[[], str], otherwise: Literal["note", "fault"] = "fault"
-) -> Iterator[Finding]:
+def guarded(subject: str, check: Callable[[], str], otherwise: Literal["note", "fault"] = "fault") -> Iterator[Finding]:
+    """What a check found; a fault that it raises is the finding."""
     try:
         yield Finding(subject, "ok", check())
     except AcpilotError as fault:
@@ -111,15 +105,3 @@ def _stop_key() -> str:
     if ways == ["Ctrl-C"]:
         raise AcpilotError("no way to hear Escape here: only Ctrl-C stops; on Wayland pip install acpilot[wayland]")
     return " or ".join(ways)
-
-
-def _gamepad() -> str:
-    load_vgamepad()
-    return "vgamepad and its driver answer"
-
-
-def _model() -> str:
-    there = [name for name in _MODELS if Path(name).is_file()]
-    if not there:
-        raise AcpilotError(f"no trained model yet: none of {', '.join(_MODELS)} is there")
-    return ", ".join(there)

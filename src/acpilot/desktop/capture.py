@@ -2,13 +2,19 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import mss
+import numpy as np
+from mss.exception import ScreenShotError
 
+from acpilot.desktop.window import Area
 from acpilot.errors import AcpilotError
-from acpilot.video.screen import Picture, grab_area, grabbing
-from acpilot.window import Area
+
+Picture = np.ndarray
+"""uint8 (height, width, 4), blue green red and one byte unused."""
 
 
 class Screen(Protocol):
@@ -118,3 +124,34 @@ class DxcamScreen:
         if self._camera is not None:
             self._camera.release()
             self._camera = None
+
+
+@contextmanager
+def grabbing() -> Iterator[None]:
+    """Use mss: what keeps it from grabbing is told with the remedy.
+
+    Raises:
+        AcpilotError: the screen cannot be grabbed.
+    """
+    try:
+        yield
+    except ScreenShotError as error:
+        missing = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
+        raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
+
+
+def grab_area(screen: mss.MSS, area: Area) -> Picture:
+    """A picture of an area; what lies beyond the screen's edge is black."""
+    whole = screen.monitors[0]
+    left, top = max(area.left, whole["left"]), max(area.top, whole["top"])
+    right = min(area.left + area.width, whole["left"] + whole["width"])
+    bottom = min(area.top + area.height, whole["top"] + whole["height"])
+    if right <= left or bottom <= top:
+        raise AcpilotError("the game's window lies outside the screen: move it back")
+    shot = screen.grab({"left": left, "top": top, "width": right - left, "height": bottom - top})
+    picture = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
+    if (right - left, bottom - top) == (area.width, area.height):
+        return picture
+    padded = np.zeros((area.height, area.width, 4), np.uint8)
+    padded[top - area.top :, left - area.left :][: picture.shape[0], : picture.shape[1]] = picture
+    return padded

@@ -11,8 +11,8 @@ from Xlib.ext import damage
 from Xlib.protocol import request
 
 from acpilot.clock import NS, now
+from acpilot.desktop.window import Area, choose
 from acpilot.errors import AcpilotError
-from acpilot.window import Area, choose
 
 _ASK_EVERY = NS // 10
 """Where a window is, the server is asked when it tells of a change, and as often as this: for window managers that move
@@ -21,7 +21,7 @@ _GONE = (error.XError, error.ConnectionClosedError)
 
 
 def find(title: str) -> "X11Window":
-    """See ``acpilot.window.find_window``."""
+    """See ``acpilot.desktop.window.find_window``."""
     if not os.environ.get("DISPLAY"):
         raise AcpilotError("there is no display: DISPLAY is not set, so no window can be seen")
     try:

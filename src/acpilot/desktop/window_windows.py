@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from ctypes import wintypes
 
-from acpilot.window import Area, choose
+from acpilot.desktop.window import Area, choose
 
 assert sys.platform == "win32"
 
@@ -27,7 +27,7 @@ def _make_dpi_aware() -> None:
 
 
 def find(title: str) -> "Win32Window":
-    """See ``acpilot.window.find_window``."""
+    """See ``acpilot.desktop.window.find_window``."""
     _make_dpi_aware()
     found: list[tuple[str, int, int]] = []
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
-from acpilot.marks import marked, read_marks
-from acpilot.original import Inputs, read_inputs
-from acpilot.session import HUMAN, Session
+from acpilot.session.folder import Session
+from acpilot.session.manifest import HUMAN
+from acpilot.session.marks import marked, read_marks
+from acpilot.session.original import Inputs, read_inputs
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import GRAVITY, Status

@@ -70,7 +70,9 @@ def find_window(title: str) -> Window:
         WindowNotFoundError: there is none (the message names windows that look alike).
         AcpilotError: this desktop does not let its windows be seen.
     """
-    backend = import_module("acpilot.window_windows" if sys.platform == "win32" else "acpilot.window_x11")
+    backend = import_module(
+        "acpilot.desktop.window_windows" if sys.platform == "win32" else "acpilot.desktop.window_x11"
+    )
     window: Window = backend.find(title)
     return window
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Self
 
-from acpilot import escape_key
 from acpilot.clock import NS, now
+from acpilot.desktop import escape_key
 
 
 class Stop:

@@ -10,7 +10,7 @@ import numpy as np
 
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
-from acpilot.session import Session
+from acpilot.session.folder import Session
 
 
 @dataclass(frozen=True, order=True)

@@ -1,0 +1,1 @@
+"""Joins telemetry and video into a session."""

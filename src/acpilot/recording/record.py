@@ -1,0 +1,174 @@
+"""Joins telemetry and video into a session."""
+
+import gc
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from acpilot.clock import NS, now
+from acpilot.desktop.stopping import Stop
+from acpilot.errors import AcpilotError
+from acpilot.progress import Show
+from acpilot.recording.completing import finish, recover
+from acpilot.recording.settings import RecordSettings
+from acpilot.recording.telling import debug_log, live_line
+from acpilot.recording.waiting import wait_for_game
+from acpilot.session.folder import Session
+from acpilot.session.manifest import Counts, settings_record
+from acpilot.telemetry.log import TelemetryWriter
+from acpilot.telemetry.pages import Status, decode_text
+from acpilot.telemetry.sampler import Sampler
+from acpilot.telemetry.shared_memory import PageReader
+from acpilot.video.recorder import Recorder, start_recorder
+
+_LOOK = 0.25
+_SAVE_EVERY = NS
+_GAME_GONE_AFTER = 5 * NS
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a recording ended."""
+
+    session: Session
+    fault: AcpilotError | None
+    """What ended it, when that was not the user's wish."""
+
+
+def record(settings: RecordSettings, show: Show) -> Ending:
+    """Record one session, from waiting for the game to a finished folder.
+
+    Raises:
+        AcpilotError: nothing could be recorded.
+    """
+    # Escape leaves the game's own menus: while waiting for somebody to drive it must not end the recorder.
+    needs_window = settings.region is None and not (settings.recorder == "obs" and settings.obs_keep_scene)
+    with Stop(escape=False) as stop:
+        pages = wait_for_game(settings.pages, settings.title if needs_window else None, settings.wait, stop, show)
+    assert pages is not None
+    with pages, Stop(settings.duration) as stop:
+        notes = recover(settings, show)
+        session = Session.create(settings.output, settings_record(settings))
+        session.manifest.problems += notes
+        with debug_log(session.debug_file if settings.debug else None):
+            return record_into(session, settings, pages, stop, show)
+
+
+def record_into(session: Session, settings: RecordSettings, pages: PageReader, stop: Stop, show: Show) -> Ending:
+    """Record a new session until there is a reason to stop, and finish it.
+
+    Args:
+        session: what its manifest says already stays.
+        settings: how to record.
+        pages: the game's.
+        stop: ends it.
+        show: is told how it goes on, from when it has begun.
+
+    Raises:
+        AcpilotError: nothing could be recorded; the session's folder is gone.
+    """
+    fault = _record_session(session, settings, pages, stop, show)
+    show("reading the session back ...")
+    return Ending(session, finish(session, settings, fault))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Spare threads that keep time long collections of garbage, and 5 ms (the default) of waiting for one another."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+
+
+def _record_session(
+    session: Session, settings: RecordSettings, pages: PageReader, stop: Stop, show: Show
+) -> AcpilotError | None:
+    """Record until there is a reason to stop; the fault that was the reason, if one was."""
+    manifest = session.manifest
+    manifest.game |= _game(pages)
+    manifest.start = now()
+    try:
+        sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
+    except OSError as error:
+        raise _cannot_write(session, error) from None
+    fault: AcpilotError | None = None
+    with undisturbed():
+        try:
+            sampler.start()
+            recorder = start_recorder(settings, session.video_file, show)
+        except AcpilotError:
+            sampler.stop()
+            shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
+            raise
+        try:
+            stop.start_duration()
+            next_save = now()
+            while fault is None and not stop.wait(_LOOK):
+                if now() >= next_save:
+                    # A killed recording can be converted: the instants of its frames are in the manifest.
+                    next_save = now() + _SAVE_EVERY
+                    manifest.alignment, manifest.recorder = recorder.alignment(), recorder.report()
+                    session.save()
+                show(live_line(session, sampler, recorder, pages, stop))
+                fault = _fault(sampler, recorder, session)
+        except OSError as error:
+            fault = _cannot_write(session, error)
+        finally:
+            recorder.stop()
+            _wait_for_sample_after(now(), sampler)  # the last frame lies between two samples
+            sampler.stop()
+    fault = fault or _fault(sampler, recorder, session)
+    manifest.ended_by = str(fault or stop.reason)
+    if recorder.frames:
+        manifest.alignment = recorder.alignment()
+    manifest.problems += recorder.notes
+    manifest.recorder = recorder.report()
+    manifest.counts = Counts(
+        samples=sampler.counts.samples,
+        lost_packets=sampler.counts.lost,
+        torn_reads=sampler.counts.torn,
+        frames=recorder.frames,
+        dropped_frames=recorder.dropped,
+        repeated_frames=recorder.repeated,
+    )
+    return fault
+
+
+def _wait_for_sample_after(instant: int, sampler: Sampler) -> None:
+    deadline = instant + NS // 10
+    while sampler.last_change <= instant and sampler.failure is None and now() < deadline:
+        time.sleep(0.002)
+
+
+def _fault(sampler: Sampler, recorder: Recorder, session: Session) -> AcpilotError | None:
+    """What makes going on impossible, if anything."""
+    if sampler.status != Status.PAUSE and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
+        return AcpilotError("the game has ended: its memory pages have stood still for 5 s")
+    failure = sampler.failure or recorder.failure
+    if failure is None or isinstance(failure, AcpilotError):
+        return failure
+    return _cannot_write(session, failure)
+
+
+def _cannot_write(session: Session, failure: Exception) -> AcpilotError:
+    with suppress(OSError):  # the disk itself may be gone
+        if shutil.disk_usage(session.folder).free < 1 << 20:
+            return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
+    return AcpilotError(f"the recording cannot go on: {failure}")
+
+
+def _game(pages: PageReader) -> dict[str, Any]:
+    static = pages.static()
+    texts = ("game_version", "shared_memory_version", "car", "track", "track_configuration", "car_skin")
+    numbers = ("max_rpm", "track_length_m")
+    return {name: decode_text(static[name]) for name in texts} | {name: static[name].item() for name in numbers}

@@ -1,0 +1,1 @@
+"""The session folder: its files, its manifest, its labels and marks."""
