@@ -17,7 +17,7 @@ pytestmark = pytest.mark.real_time
 
 # Prints "ready" when it listens, and how it was stopped.
 WAITER = """
-from acpilot.stopping import Stop
+from acpilot.desktop.stopping import Stop
 
 with Stop() as stop:
     print("ready", stop.ways, flush=True)
