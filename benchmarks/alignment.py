@@ -104,7 +104,7 @@ def main() -> None:
                     errors.extend(labelled)
                     differences.extend(np.abs(truth.differences()))
                     bounds.append(alignment.error_bound_ms)
-                    holds &= bool(labelled.max() <= alignment.error_bound_ms)
+                    holds &= truth.bounds_hold()
                     frames += len(truth.instants)
                     left_out += int((~truth.labelled).sum())
                     if start := session.manifest.recorder.get("start_replied"):

@@ -23,6 +23,7 @@ from acpilot.desktop.window import Window, find_window
 from acpilot.desktop.window_x11 import X11Window
 from acpilot.practice.clock_strip import decode, strip_height
 from acpilot.session.folder import Session
+from acpilot.settings import error_limit_ms
 from acpilot.video.alignment import frame_times
 
 _MILLISECOND = NS // 1000
@@ -116,7 +117,9 @@ class Truth:
     instants: np.ndarray
     """As the session says, ns."""
     labelled: np.ndarray
-    """Bool: the session trusts them."""
+    """Bool: the session is certain enough of them."""
+    bounds: np.ndarray
+    """By how much the session says that each instant may be off, ms."""
     burnt: np.ndarray
     """ns; 0 where the strip could not be read."""
     shown: np.ndarray
@@ -145,6 +148,10 @@ class Truth:
         errors: np.ndarray = (early + late) / 1e6
         return errors
 
+    def bounds_hold(self) -> bool:
+        """Whether no known frame is off by more than the session says of it."""
+        return bool((np.abs(self.errors()) <= self.bounds[self.known]).all())
+
     def offset_error(self, instants: np.ndarray | None = None) -> tuple[float, float]:
         """Error of the instants as a whole, ms, and by how much it may be misjudged.
 
@@ -163,6 +170,8 @@ def truth_of(session: Session, witness: Witness) -> Truth:
     alignment = session.manifest.alignment
     assert alignment is not None
     times = frame_times(session.video_file)
+    bounds = alignment.errors(times)
+    recorded = session.manifest.settings
     with av.open(str(session.video_file)) as container:
         read = [
             decode(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) or 0
@@ -177,7 +186,8 @@ def truth_of(session: Session, witness: Witness) -> Truth:
     following = np.minimum(at_known + 1, len(clocks) - 1)
     return Truth(
         instants=alignment.instants(times),
-        labelled=alignment.trusted(times),
+        labelled=bounds <= error_limit_ms(recorded["max_error_ms"], recorded["fps"]),
+        bounds=bounds,
         burnt=burnt,
         shown=np.where(seen, instants[at_known], 0),
         replaced=np.where(seen & (following > at_known), instants[following] + _MILLISECOND, 0),

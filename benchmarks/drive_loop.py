@@ -31,8 +31,8 @@ from Xlib import display as xdisplay
 from acpilot.cli import faults_in_a_line
 from acpilot.clock import NS
 from acpilot.demo import virtual_display
-from acpilot.desktop.capture import open_screen
-from acpilot.desktop.window import find_window, visible_area
+from acpilot.desktop.capture import open_capture
+from acpilot.desktop.window import find_window
 from acpilot.driving.game import Game
 from acpilot.driving.loop import DrivingLoop
 from acpilot.driving.settings import DriveSettings
@@ -127,7 +127,7 @@ def main() -> None:
         write_checkpoint(network, preprocessing, {}, policy.tensorflow_checkpoint)
         screen = still_window()
         window = find_window(TITLE)
-        camera, _ = open_screen("mss", visible_area(window))
+        camera, _ = open_capture("auto", window)
         with VirtualGamepad("acpilot_benchmark") as gamepad:
             game, onnx = Game(window, camera, None), load(policy.onnx_file)
             ours = DrivingLoop(onnx, game, gamepad, DriveSettings(rate=AS_FAST_AS_IT_CAN))

@@ -53,7 +53,7 @@ def write_session(folder: Path, *, colours: bool = False) -> Session:
     log.close()
     session.manifest.state = "complete"
     session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 0.5, 1.0)
-    session.manifest.alignment = Alignment("written by a test", 0, 0.0, 0.5)
+    session.manifest.alignment = Alignment.even("written by a test", 0, 0.5, 1000)
     session.save()
     return session
 
@@ -242,13 +242,13 @@ def test_a_manifest_that_is_no_text(session: Session) -> None:
 
 
 def test_a_manifest_of_a_newer_version(session: Session) -> None:
-    raw = json.loads(session.manifest_file.read_text()) | {"format": 2}
+    raw = json.loads(session.manifest_file.read_text()) | {"format": 3}
     session.manifest_file.write_text(json.dumps(raw))
-    assert "has format 2, this acpilot reads up to 1" in one_line(*convert(session))
+    assert "has format 3, this acpilot reads up to 2" in one_line(*convert(session))
 
 
 def test_a_telemetry_that_does_not_reach_the_video(session: Session) -> None:
-    session.manifest.alignment = Alignment("written by a test", 10**12, 0.0, 0.5)
+    session.manifest.alignment = Alignment.even("written by a test", 10**12, 0.5, 1000)
     session.save()
     assert "no frame of" in one_line(*convert(session))
 

@@ -78,6 +78,7 @@ def test_labels_are_right_within_the_stored_bound_at_every_start(
         offset, doubt = truth.offset_error()
         assert abs(offset) < 500 / fps, "the number of the first frame is wrong"
         assert labelled.max() <= alignment.error_bound_ms
+        assert truth.bounds_hold()
         offsets.append(max(0.0, abs(offset) - doubt))
         errors.extend(labelled)
     assert np.median(shares) > 0.5, "a start in which the machine stalls has fewer labels, never wrong ones"
@@ -215,6 +216,6 @@ def test_the_truth_would_show_a_shift(start_game: Start) -> None:
     instants = (shown[:-1] + shown[1:]) // 2
     everything = np.ones(len(instants), bool)
     assert now() - shown[-1] < 60 * NS
-    truth = Truth(instants, everything, burnt[:-1], shown[:-1], shown[1:])
+    truth = Truth(instants, everything, np.zeros(len(instants)), burnt[:-1], shown[:-1], shown[1:])
     assert np.abs(truth.errors()).max() == 0
     assert truth.offset_error(instants + 40_000_000)[0] == pytest.approx(40, abs=8)

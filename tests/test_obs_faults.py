@@ -48,7 +48,7 @@ def session_in(folder: Path) -> Session:
 def seconds_recorded(folder: Path, seconds: float) -> bool:
     with suppress(Exception):
         alignment = session_in(folder).manifest.alignment
-        return alignment is not None and (alignment.verified_frames or 0) >= 10 * seconds
+        return alignment is not None and len(alignment.errors_ms) >= 10 * seconds
     return False
 
 
@@ -57,7 +57,7 @@ def frames_to_label(folder: Path) -> int:
     with suppress(OSError, AcpilotError, IndexError):  # while the session's folder is made
         session = session_in(folder)
         if alignment := session.manifest.alignment:
-            return int(alignment.trusted(frame_times(session.video_file)).sum())
+            return int((alignment.errors(frame_times(session.video_file)) <= 50).sum())
     return 0
 
 

@@ -84,7 +84,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.close()
     session.manifest.state, session.manifest.start = "complete", START
     session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 1.0, 0.5, 1.0)
-    session.manifest.alignment = Alignment("written by a test", START, 0.0, 0.5)
+    session.manifest.alignment = Alignment.even("written by a test", START, 0.5, 1000)
     session.manifest.game = {"car": "ks_mazda_miata", "track": "magione", "max_rpm": 7200, "game_version": "1.16.4"}
     session.save()
     return session.folder

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def write_drive(folder: Path, frames: int = 80, fps: float = 10.0, noise: float 
     session.manifest.state = "complete"
     session.manifest.game = {"car": "test_coupe", "track": "ring", "track_configuration": "short"}
     session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 0.5, 1.0)
-    session.manifest.alignment = Alignment("written by a test", 0, 0.0, 1.5, {"grab_ms_max": 2.25})
+    session.manifest.alignment = replace(
+        Alignment.even("written by a test", 0, 1.5, 1000), evidence={"grab_ms_max": 2.25}
+    )
     session.save()
     return session
 
@@ -167,10 +170,11 @@ def test_labels_are_those_of_the_conversion(session: Session) -> None:
 
 
 def test_a_session_that_convert_refuses_has_a_report(session: Session) -> None:
-    session.manifest.alignment = Alignment("written by a test", 0, 0.0, 400.0)
+    session.manifest.alignment = Alignment.even("written by a test", 0, 400.0, 1000)
     session.save()
-    assert acpilot("convert", str(session.folder), folder=session.folder)[0] == 1
-    assert "400.0 ms at most" in words_of(report(session.folder))
+    refusal = one_line(*acpilot("convert", str(session.folder), folder=session.folder))
+    assert f"acpilot convert --max-error-ms 400 {session.folder}" in refusal
+    assert "labels can be off by too much: 400 ms would have to be accepted" in words_of(report(session.folder))
 
 
 def test_a_session_of_the_original_tool_says_what_it_lacks(session: Session) -> None:
@@ -183,7 +187,7 @@ def test_a_session_of_the_original_tool_says_what_it_lacks(session: Session) -> 
 
 
 def test_a_session_that_was_paused_all_the_time_has_a_report(session: Session) -> None:
-    session.manifest.alignment = Alignment("written by a test", 0, 0.0, 1.5, distrusted=[(0, 79)])
+    session.manifest.alignment = Alignment("written by a test", 0, 0.0, errors_ms=np.full(80, np.inf, np.float32))
     session.save()
     words = words_of(report(session.folder))
     assert "80, 0 of them labelled (80 of uncertain instant)" in words

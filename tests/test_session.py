@@ -14,10 +14,13 @@ from acpilot.video.alignment import Alignment
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     session = Session.create(tmp_path / "sessions", settings_record(RecordSettings(fps=20)))
     session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.4, 0.5, 0.99)
-    session.manifest.alignment = Alignment("grabs", 123456789, 0.0, 1.5, {"grabs": 10})
+    session.manifest.alignment = Alignment.even("grabs", 123456789, 1.5, 10)
     session.manifest.counts.frames = 10
     session.save()
-    assert Session.open(session.folder).manifest == session.manifest
+    again = Session.open(session.folder).manifest
+    assert again == session.manifest
+    assert again.alignment is not None
+    assert again.alignment.errors_ms.tolist() == [1.5] * 10
 
 
 def test_sessions_started_in_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Pixels = Annotated[int, Parameter(validator=Number(gte=64, lte=8192))]
+CaptureName = Literal["auto", "x11", "wgc", "mss"]
+"""What pictures are taken with: ``acpilot.desktop.capture``."""
 SteeringUnit = Literal["auto", "ratio", "degrees", "radians"]
 DEFAULT_PAGES = "acpmf"
 """Assetto Corsa's pages are ``acpmf_physics``, ``acpmf_graphics`` and ``acpmf_static``."""

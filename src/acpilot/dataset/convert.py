@@ -1,6 +1,7 @@
 """A session → a labelled image dataset: ``processed_images/`` and ``processed_data.csv``."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ from acpilot.errors import AcpilotError
 from acpilot.files import replace, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, inputs_csv, session_labels
+from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, enough_error_ms, inputs_csv, session_labels
 from acpilot.session.manifest import settings_record
 from acpilot.session.marks import read_marks
 from acpilot.session.original import read_inputs
 from acpilot.telemetry.steering import Steering
+from acpilot.video.alignment import Alignment
 from acpilot.video.decoding import decode
 
 _IMAGES_VERSION = 2
@@ -105,13 +107,13 @@ def labels_as_converted(session: Session) -> tuple[Labels, np.ndarray, Steering]
     """Labels of all frames under the settings of the last conversion, or the usual ones before the first.
 
     Returns:
-        The labels, however wide the alignment's bound is; which of them are taken, bool (n,); the steering behind them.
+        The labels; which of them are taken, bool (n,); the steering behind them.
 
     Raises:
         AcpilotError: the session lacks what labels need.
     """
     settings = settings_as_converted(session)
-    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, np.inf)
+    labels, steering = session_labels(session, settings.steering_unit, settings.steering_lock, settings.max_error_ms)
     chosen = labels.chosen(keep_paused=settings.keep_paused) & _at_rate(labels.instant, settings.fps)
     return labels, chosen, steering
 
@@ -128,7 +130,7 @@ def _convert(  # noqa: PLR0913
     chosen = labels.chosen(keep_paused=settings.keep_paused)
     frames = np.flatnonzero(chosen & _at_rate(labels.instant, settings.fps))
     if not len(frames):
-        raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(labels)}")
+        raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(session, labels)}")
     names = {int(frame): session.images_folder / session.image_name(int(frame), settings.format) for frame in frames}
     stamp = _stamp(session, settings, labels, steering)
     before = read_stamp(session)
@@ -190,9 +192,14 @@ def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:
     return taken
 
 
-def _why_none(labels: Labels) -> str:
+def _why_none(session: Session, labels: Labels) -> str:
+    if enough := enough_error_ms(labels):
+        return (
+            f"the instants of all of them are less certain than was asked for; if {enough:.0f} ms are good enough: "
+            f"acpilot convert --max-error-ms {enough:.0f} {session.folder}"
+        )
     if labels.distrusted.any():
-        return "the instants of all of them are less certain than --max-error-ms of acpilot record asked for"
+        return "the instants of all of them are uncertain, and nothing says by how much"
     return "the telemetry does not reach over the video; was the game paused all the time?"
 
 
@@ -211,7 +218,7 @@ def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering
             "settings": record,
             "start": session.manifest.start,
             "steering": asdict(steering),
-            "alignment": asdict(alignment) if alignment else None,
+            "alignment": _alignment_record(alignment) if alignment else None,
             "correction": session.correction,
             "marks": [asdict(mark) for mark in read_marks(session)],
             "frames": len(labels.frame),
@@ -220,6 +227,11 @@ def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering
     }
     plain: dict[str, Any] = json.loads(json.dumps(stamp))  # as it comes back from the file: lists for tuples
     return plain
+
+
+def _alignment_record(alignment: Alignment) -> dict[str, Any]:
+    """What decides about instants and errors, in words that a file can hold."""
+    return asdict(alignment) | {"errors_ms": hashlib.sha256(alignment.errors_ms.tobytes()).hexdigest()}
 
 
 def read_stamp(session: Session) -> dict[str, Any]:
@@ -256,7 +268,7 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
     if paused and not settings.keep_paused:
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
     if distrusted := int(labels.distrusted.sum()):
-        yield f"{distrusted} frames left out because their instant is not certain, or their picture only repeated"
+        yield f"{distrusted} frames left out: their instant is not certain enough, or their picture only repeats one"
     if excluded := int(labels.excluded.sum()):
         yield f"{excluded} marked frames left out (acpilot mark shows the marks)"
     by_policy = int((labels.chosen(keep_paused=False) & ~driven_by_person(session, labels.instant)).sum())

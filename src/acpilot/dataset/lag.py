@@ -104,7 +104,7 @@ def estimate_lag(session: Session, progress: Progress, range_ms: float = RANGE_M
         seconds = np.interp(np.arange(frames), inputs.frame, inputs.timestamp)
         options = [_turning_of_rows(inputs, understeer) for understeer in _UNDERSTEER]
     else:
-        labels, _ = session_labels(session, "auto", None, np.inf)
+        labels, _ = session_labels(session, "auto", None)
         usable = labels.trusted & ~labels.paused
         seconds = (labels.instant - session.correction - session.manifest.start) / NS
         options = [_turning_of_telemetry(session)]

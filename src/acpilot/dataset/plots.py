@@ -164,16 +164,15 @@ def track_map(paths: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], title:
         return _data_uri(figure)
 
 
-def alignment_of_frames(labels: Labels, fps: float, bound_ms: float, limit_ms: float) -> str:
+def alignment_of_frames(labels: Labels, fps: float, limit_ms: float) -> str:
     """When frames were taken: the time between them, and how far counting frames would be off.
 
     Args:
         labels: of all frames, two at least.
         fps: frames a second that were asked for.
-        bound_ms: no trusted frame is off by more.
         limit_ms: by how much a frame may be off to be labelled.
     """
-    time, trusted = labels.timestamp, labels.trusted
+    time, trusted, bound_ms = labels.timestamp, labels.trusted, labels.bound_ms
     between = np.diff(time) * 1000
     counted = (time - time[0] - labels.frame / fps) * 1000
     with mpl.rc_context(STYLE):

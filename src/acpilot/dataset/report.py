@@ -20,7 +20,7 @@ from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import Labels
+from acpilot.session.labels import Labels, enough_error_ms
 from acpilot.session.marks import Mark, read_marks
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.steering import Steering
@@ -94,7 +94,9 @@ def _facts(session: Session, labels: Labels, chosen: np.ndarray, steering: Steer
     if session.is_original:
         bound = "unknown, the original tool left no evidence"
     else:
-        bound = f"{alignment.error_bound_ms:.1f} ms at most, by {alignment.method}" if alignment else "none"
+        bound = f"{labels.bound_ms:.1f} ms at most, by {alignment.method}" if alignment else "none"
+        if not labels.trusted.any() and (enough := enough_error_ms(labels)):
+            bound = f"too much: {enough:.0f} ms would have to be accepted"
     return {
         "car": str(manifest.game.get("car", "")),
         "track": track,
@@ -186,15 +188,15 @@ def _alignment(session: Session, labels: Labels) -> Iterator[str]:
     if len(labels.frame) > 1:
         fps = settings.get("fps", 10.0)
         limit = error_limit_ms(settings.get("max_error_ms"), fps)
-        uri = plots.alignment_of_frames(labels, fps, alignment.error_bound_ms, limit)
+        uri = plots.alignment_of_frames(labels, fps, limit)
         yield page.figure(
             title, uri,
             "Above: the time between pictures as it was measured; steady is good, a gap is a lost frame. Below: how "
             f"far labels would be off, had frames only been counted ({fps:g} a second). The green band is what the "
-            f"labels of this session can be off, ±{alignment.error_bound_ms:.1f} ms; the gray one what they may be."
+            f"labels of this session can be off, ±{labels.bound_ms:.1f} ms; the gray one what they may be."
             + ("" if labels.trusted.all() else " Orange: frames whose instant is not certain; they get no label."),
         )  # fmt: skip
-    figures = {"how": alignment.method, "error bound, ms": alignment.error_bound_ms, "drift, ppm": alignment.drift_ppm}
+    figures = {"how": alignment.method, "error bound, ms": round(labels.bound_ms, 3), "drift, ppm": alignment.drift_ppm}
     figures |= {name.replace("_", " "): value for name, value in alignment.evidence.items() if value is not None}
     yield page.facts("Figures behind the alignment", {name: _number(value) for name, value in figures.items()})
 

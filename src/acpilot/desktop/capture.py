@@ -1,32 +1,70 @@
-"""What pictures are taken from the screen with, by name; one instance for a whole drive."""
+"""Pictures of the game, each with the instant at which it was drawn: one protocol, backends by name.
+
+Recording waits for the next picture and wants its instant (``next``); driving wants the newest one, or the part of it
+that the policy looks at, at once (``grab``).
+"""
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
 
-import mss
 import numpy as np
-from mss.exception import ScreenShotError
 
-from acpilot.desktop.window import Area
+from acpilot.desktop.window import Area, Window
 from acpilot.errors import AcpilotError
+from acpilot.settings import CaptureName
 
 Picture = np.ndarray
 """uint8 (height, width, 4), blue green red and one byte unused."""
 
+_BACKENDS = {
+    "x11": "acpilot.desktop.capture_x11:X11Capture",
+    "wgc": "acpilot.desktop.capture_wgc:WgcCapture",
+    "mss": "acpilot.desktop.capture_mss:MssCapture",
+}
 
-class Screen(Protocol):
-    """Takes pictures of areas of the screen. Use it in the thread that opened it."""
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture, and when it was drawn."""
+
+    picture: Picture
+    instant: int
+    """ns, monotonic clock: when it was drawn."""
+    error_ms: float
+    """By how much that can be off; infinite when nothing bounds it."""
+    repeats: bool = False
+    """It is, to the last byte, the picture before."""
+    flaw: str = ""
+    """Why it is not to be learnt from, for people: part of it lies outside the screen, ..."""
+
+
+class Capture(Protocol):
+    """Takes pictures of a window's client area, or of a part of the screen. Use it in the thread that opened it."""
 
     name: str
+    takes_screen: bool
+    """Whether what lies in front of the window is in its pictures."""
+    way: str
+    """How it learns the instants, in a few words."""
 
-    def grab(self, area: Area) -> Picture:
-        """The newest picture of an area.
+    def grab(self, part: Area | None = None) -> Picture:
+        """The newest picture.
+
+        Args:
+            part: of it, pixels from its left top corner; without it, all.
 
         Raises:
-            AcpilotError: it cannot be taken.
+            AcpilotError: it cannot be taken: the window is minimised, or gone, ...
+        """
+        ...
+
+    def next(self, patience: float) -> Shot:
+        """The next picture that is drawn; the newest one when none is drawn within so many seconds.
+
+        Raises:
+            AcpilotError: as ``grab``.
         """
         ...
 
@@ -35,123 +73,59 @@ class Screen(Protocol):
         ...
 
 
-def open_screen(name: Literal["auto", "mss", "dxcam"], area: Area) -> tuple[Screen, str]:
-    """What takes pictures, and why it is not dxcam where that could be expected.
+def open_capture(name: CaptureName, target: Window | Area) -> tuple[Capture, str]:
+    """What takes pictures, and why it is not a better one, if it is not the first choice here.
 
     Args:
-        name: auto takes dxcam on Windows where it is installed and sees the area.
-        area: what is to be seen.
+        name: auto takes the window's own picture where the desktop gives it, else the screen where the window is.
+        target: a window, or a part of the screen.
 
     Raises:
         AcpilotError: it cannot be used here; the message says what to do.
     """
     reason = ""
-    if name == "dxcam" or (name == "auto" and sys.platform == "win32"):
+    names = _choice(target) if name == "auto" else [name]
+    for each in names:
+        module, kind = _BACKENDS[each].split(":")
         try:
-            return DxcamScreen(area), ""
-        except AcpilotError as error:
-            if name == "dxcam":
+            capture: Capture = getattr(import_module(module), kind)(target)
+        except AcpilotError as fault:
+            if each == names[-1]:
                 raise
-            reason = str(error)
-    return MssScreen(), reason
+            reason = str(fault)
+            continue
+        return capture, reason
+    raise AssertionError("the last backend of the list either opens or raises")
 
 
-class MssScreen:
-    """The screen through mss: works everywhere."""
+def _choice(target: Window | Area) -> list[str]:
+    """Backends in the order of preference."""
+    if isinstance(target, Area):
+        return ["mss"]
+    return ["mss"] if sys.platform == "win32" else ["x11", "mss"]
 
-    name = "mss"
+
+class Seen:
+    """The last picture, and since when it can have been on the screen."""
 
     def __init__(self) -> None:
-        with grabbing():
-            self._screen = mss.MSS()
+        self.picture: Picture | None = None
+        self._since: int | None = None
+        self._looked: int | None = None
 
-    def grab(self, area: Area) -> Picture:
-        """See ``Screen``."""
-        with grabbing():
-            return grab_area(self._screen, area)
+    def add(self, picture: Picture, instant: int) -> tuple[bool, float]:
+        """Take in the next picture.
 
-    def close(self) -> None:
-        """See ``Screen``."""
-        self._screen.close()
+        Args:
+            picture: just taken.
+            instant: when it was.
 
-
-class DxcamScreen:
-    """The main monitor through dxcam (Desktop Duplication), Windows only.
-
-    It gives a picture only when there is a new one: the last one is then the newest.
-    """
-
-    name = "dxcam"
-
-    def __init__(self, area: Area) -> None:
-        try:
-            import dxcam
-        except (ImportError, OSError) as error:
-            raise AcpilotError(f"dxcam cannot be used ({error}): on Windows, pip install dxcam") from None
-        try:
-            self._camera: Any = dxcam.create(output_color="BGRA")
-        except Exception as error:  # noqa: BLE001 - errors of COM, of which each kind of failure has another class
-            raise AcpilotError(f"dxcam cannot be used ({error}): give --screen mss") from None
-        self._last: Picture | None = None
-        self._seen: Area | None = None
-        try:
-            self._refuse_beyond(area)
-        except AcpilotError:
-            self.close()
-            raise
-
-    def grab(self, area: Area) -> Picture:
-        """See ``Screen``."""
-        self._refuse_beyond(area)
-        if area != self._seen:
-            self._last, self._seen = None, area
-        region = (area.left, area.top, area.left + area.width, area.top + area.height)
-        for _ in range(100):  # 0.1 s at least: after a change of area the next picture is waited for
-            picture: Picture | None = self._camera.grab(region=region)
-            self._last = picture if picture is not None else self._last
-            if self._last is not None:
-                return self._last
-            time.sleep(0.001)
-        raise AcpilotError("dxcam gives no picture: give --screen mss")
-
-    def _refuse_beyond(self, area: Area) -> None:
-        width, height = self._camera.width, self._camera.height
-        if area.left < 0 or area.top < 0 or area.left + area.width > width or area.top + area.height > height:
-            raise AcpilotError("dxcam sees the main monitor only: move the game's window there, or give --screen mss")
-
-    def close(self) -> None:
-        """See ``Screen``."""
-        if self._camera is not None:
-            self._camera.release()
-            self._camera = None
-
-
-@contextmanager
-def grabbing() -> Iterator[None]:
-    """Use mss: what keeps it from grabbing is told with the remedy.
-
-    Raises:
-        AcpilotError: the screen cannot be grabbed.
-    """
-    try:
-        yield
-    except ScreenShotError as error:
-        missing = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
-        raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
-
-
-def grab_area(screen: mss.MSS, area: Area) -> Picture:
-    """A picture of an area; what lies beyond the screen's edge is black."""
-    whole = screen.monitors[0]
-    left, top = max(area.left, whole["left"]), max(area.top, whole["top"])
-    right = min(area.left + area.width, whole["left"] + whole["width"])
-    bottom = min(area.top + area.height, whole["top"] + whole["height"])
-    if right <= left or bottom <= top:
-        raise AcpilotError("the game's window lies outside the screen: move it back")
-    shot = screen.grab({"left": left, "top": top, "width": right - left, "height": bottom - top})
-    picture = np.frombuffer(shot.raw, np.uint8).reshape(shot.height, shot.width, 4)
-    if (right - left, bottom - top) == (area.width, area.height):
-        return picture
-    padded = np.zeros((area.height, area.width, 4), np.uint8)
-    padded[top - area.top :, left - area.left :][: picture.shape[0], : picture.shape[1]] = picture
-    return padded
+        Returns:
+            Whether it repeats the one before; how old it can be, ms, if nobody saw it being drawn: infinite for the
+            first.
+        """
+        repeats = self.picture is not None and np.array_equal(picture, self.picture)
+        if not repeats:
+            self._since = self._looked
+        self.picture, self._looked = picture, instant
+        return repeats, float("inf") if self._since is None else (instant - self._since) / 1e6

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from Xlib import X, display, error
-from Xlib.ext import damage
+from Xlib.ext import composite, damage
 from Xlib.protocol import request
 
 from acpilot.clock import NS, now
@@ -205,6 +205,36 @@ class X11Window:
             else:
                 self._asked = None
         return count
+
+    def keep_its_own_picture(self) -> None:
+        """Have the server keep the window's picture whole, also where others lie in front, while this is open.
+
+        Raises:
+            AcpilotError: the server cannot, or the window is gone.
+        """
+        if not self._connection.has_extension(composite.extname):
+            raise AcpilotError("the X server has no Composite extension, which keeps a window's picture whole")
+        try:
+            self._connection.composite_query_version()
+            self._handle.composite_redirect_window(composite.RedirectAutomatic)
+            self._connection.sync()
+        except _GONE:
+            raise AcpilotError(f"the game's window {self.title!r} was closed") from None
+
+    def pixels(self) -> tuple[int, int]:
+        """Depth (bits) and visual (the server's number) of its pixels.
+
+        Raises:
+            AcpilotError: the window is gone.
+        """
+        try:
+            return int(self._handle.get_geometry().depth), int(self._handle.get_attributes().visual)
+        except _GONE:
+            raise AcpilotError(f"the game's window {self.title!r} was closed") from None
+
+    def forget_area(self) -> None:
+        """Ask the server anew where it is at the next look."""
+        self._asked = None
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS, now
-from acpilot.desktop.capture import open_screen
+from acpilot.desktop.capture import open_capture
 from acpilot.desktop.stopping import Stop
-from acpilot.desktop.window import find_window, visible_area
+from acpilot.desktop.window import find_window
 from acpilot.driving.debug_window import DebugWindow
 from acpilot.driving.game import Game
 from acpilot.driving.gamepad import Gamepad, open_gamepad
@@ -49,7 +49,7 @@ class DriveReport:
     settings: dict[str, Any]
     policy: str
     gamepad: str
-    screen: str = ""
+    capture: str = ""
     target_hz: float = 0.0
     achieved_hz: float = 0.0
     cycles: int = 0
@@ -65,7 +65,7 @@ class DriveReport:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        yield f"drove     {self.policy} with the gamepad {self.gamepad}, seen through {self.screen}"
+        yield f"drove     {self.policy} with the gamepad {self.gamepad}, seen through {self.capture}"
         yield f"ended by  {self.ended_by}"
         yield (
             f"rate      {self.achieved_hz:.1f} of {self.target_hz:g} Hz, {self.cycles} cycles, {self.missed} missed, "
@@ -211,12 +211,12 @@ class _Drive:
         with ExitStack() as stack:
             window = find_window(settings.title)
             stack.callback(window.close)
-            screen, why = open_screen(settings.screen, visible_area(window))
-            stack.callback(screen.close)
+            capture, why = open_capture(settings.capture, window)
+            stack.callback(capture.close)
             if why:
-                self._notes.append(f"pictures are taken with {screen.name}: {why}")
-            self._report.screen = screen.name
-            loop = DrivingLoop(self._policy, Game(window, screen, self._reader), self._gamepad, settings)
+                self._notes.append(f"pictures are taken with {capture.name}: {why}")
+            self._report.capture = capture.name
+            loop = DrivingLoop(self._policy, Game(window, capture, self._reader), self._gamepad, settings)
             self._loop = loop
             if self._takeover is not None:
                 self._takeover.loop = loop

@@ -3,27 +3,27 @@
 import numpy as np
 
 from acpilot.clock import now
-from acpilot.desktop.capture import Screen
+from acpilot.desktop.capture import Capture
 from acpilot.desktop.window import Area, Window, visible_area
 from acpilot.telemetry.pages import PHYSICS, Status
 from acpilot.telemetry.shared_memory import PageReader
 
 
 class Game:
-    """What is known of the game. Use it in the thread that found the window and opened the screen."""
+    """What is known of the game. Use it in the thread that found the window and opened the capture."""
 
-    def __init__(self, window: Window, screen: Screen, reader: PageReader | None) -> None:
+    def __init__(self, window: Window, capture: Capture, reader: PageReader | None) -> None:
         """Look at it once.
 
         Args:
             window: the game's.
-            screen: what takes pictures.
+            capture: what takes its pictures.
             reader: the game's pages; without them there is no speed, and nothing tells of pauses.
 
         Raises:
             AcpilotError: the window is minimised, or gone.
         """
-        self.window, self.screen, self.reader = window, screen, reader
+        self.window, self.capture, self.reader = window, capture, reader
         self.physics = np.zeros(1, PHYSICS)[0]
         self.status: int = Status.LIVE
         self.moved = now()
@@ -54,14 +54,11 @@ class Game:
         """None without pages."""
         return None if self.reader is None else float(self.physics["speed_kmh"])
 
-    def part(self, left: int, top: int, width: int, height: int) -> Area:
-        """A part of the window's picture, as an area of the screen."""
-        return Area(self.area.left + left, self.area.top + top, width, height)
-
-    def picture(self, area: Area) -> np.ndarray:
-        """What the screen shows there now: uint8 (h, w, 3), RGB, a view of the screen's own pixels.
+    def picture(self, part: Area | None = None) -> np.ndarray:
+        """What the window shows now, or a part of that: uint8 (h, w, 3), RGB, a view of the capture's own pixels.
 
         Raises:
-            AcpilotError: it cannot be grabbed.
+            AcpilotError: it cannot be taken.
         """
-        return self.screen.grab(area)[..., 2::-1]
+        picture: np.ndarray = self.capture.grab(part)[..., 2::-1]
+        return picture

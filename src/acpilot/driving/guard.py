@@ -29,7 +29,7 @@ class Guard:
         """Why the controls must be at rest for now, for people; empty when there is no reason.
 
         Args:
-            band: what the policy looks at.
+            band: what the policy looks at, pixels from the window's left top corner.
 
         Raises:
             AcpilotError: the drive must end.
@@ -48,8 +48,9 @@ class Guard:
             return "the game is paused"
         if game.status == Status.REPLAY:
             return "the game shows a replay"
-        if now() - self._looked >= _COVER_EVERY:
-            points = [(band.left + int(x * band.width), band.top + int(y * band.height)) for x in _GRID for y in _GRID]
+        if game.capture.takes_screen and now() - self._looked >= _COVER_EVERY:
+            left, top = game.area.left + band.left, game.area.top + band.top
+            points = [(left + int(x * band.width), top + int(y * band.height)) for x in _GRID for y in _GRID]
             self._covered_by, self._looked = game.window.covered_by(points), now()
         return f"the game's window is covered by {self._covered_by!r}: move it away" if self._covered_by else ""
 

@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 
 from acpilot.clock import NS, Lateness, Pacer, now
+from acpilot.desktop.window import Area
 from acpilot.driving.controls import Controls
 from acpilot.driving.game import Game
 from acpilot.driving.gamepad import Gamepad
@@ -91,8 +92,8 @@ class DrivingLoop:
     def _cycle(self) -> Cycle:
         game = self.game
         game.look()
-        area = game.part(*self._policy.band(game.area.width, game.area.height))
-        why = self._guard.why_rest(area)
+        band = Area(*self._policy.band(game.area.width, game.area.height))
+        why = self._guard.why_rest(band)
         if (since := self.taken_over) is not None:
             return self._driven_by_human(since)
         if (since := self._handed_back) is not None:
@@ -101,7 +102,7 @@ class DrivingLoop:
         if why:
             return self._rest(why, now())
         grabbed = now()
-        picture = game.picture(area)
+        picture = game.picture(band)
         self._guard.check_picture(picture)
         if not self._drives:
             self._policy.reset()

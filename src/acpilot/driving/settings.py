@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from acpilot.settings import DEFAULT_PAGES, SESSIONS_FOLDER, is_a_plain_name
+from acpilot.settings import DEFAULT_PAGES, SESSIONS_FOLDER, CaptureName, is_a_plain_name
 
 
 @Parameter(name="*")
@@ -26,8 +26,9 @@ class DriveSettings:
     """Where an ONNX file is computed; auto takes a card that the installed ONNX Runtime can use, or the processor."""
     gamepad: Literal["xbox", "virtual", "none"] = "xbox"
     """What is moved: xbox, an Xbox 360 controller for any game; virtual, the practice game's own; none, a dry run."""
-    screen: Literal["auto", "mss", "dxcam"] = "auto"
-    """What takes the pictures; auto takes dxcam on Windows where it is installed."""
+    capture: CaptureName = "auto"
+    """What takes the pictures: x11 or wgc (the window's own picture, on Linux or Windows) or mss (the screen where the
+    window is); auto takes the best that is known to be right here."""
     title: str = "Assetto Corsa"
     """Title of the game's window (the whole title; capitals do not matter)."""
     pages: Annotated[str, Parameter(validator=is_a_plain_name)] = DEFAULT_PAGES

@@ -5,15 +5,14 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from acpilot.clock import NS, now
 from acpilot.demo import practice_game, virtual_display
-from acpilot.desktop.capture import open_screen
-from acpilot.desktop.window import Window, WindowNotFoundError, find_window, visible_area
+from acpilot.desktop.capture import open_capture
+from acpilot.desktop.window import Window, WindowNotFoundError, find_window
 from acpilot.driving.game import Game
 from acpilot.driving.loop import DrivingLoop
 from acpilot.driving.settings import DriveSettings
@@ -105,10 +104,10 @@ def drive_in_real_time(  # noqa: PLR0913, PLR0917
         reader = stack.enter_context(_until(lambda: _live(name), _START_SECONDS, "did not start", alive))
         window = _until(lambda: _window(name), _START_SECONDS, "has no window", alive)
         stack.callback(window.close)
-        screen, _ = open_screen("mss", visible_area(window))
-        stack.callback(screen.close)
+        capture, _ = open_capture("auto", window)
+        stack.callback(capture.close)
         gamepad = stack.enter_context(VirtualGamepad(name))
-        game = Game(window, screen, reader)
+        game = Game(window, capture, reader)
         loop = DrivingLoop(policy, game, gamepad, DriveSettings())
         car, watch = _Car(game, track), Watch()
         rows, interventions, lap_times = list[tuple[float, ...]](), list[Intervention](), list[float]()
@@ -127,7 +126,7 @@ def drive_in_real_time(  # noqa: PLR0913, PLR0917
             if reason := watch.reason(elapsed, car.speed_kmh / 3.6, car.beyond_edge, car.turned):
                 put_back = True
                 interventions.append(Intervention(elapsed, car.laps + 1, car.metres, reason, car.speed_kmh))
-                observer.intervened(interventions[-1], partial(game.picture, game.area), cycle.applied)
+                observer.intervened(interventions[-1], game.picture, cycle.applied)
                 _put_back(gamepad, game, car, alive)
                 loop.reset()
         x, y, aside, speed_kmh, steering, tyres_out, moved = np.array(rows).T

@@ -93,7 +93,7 @@ class OffscreenRecorder:
         log.close()
         manifest.state = "complete"
         manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 1.0, 1.0)
-        manifest.alignment = Alignment("the practice game", _START + self._first_frame * _STEP, 0.0, 0.5)
-        manifest.start = manifest.alignment.offset
+        manifest.start = _START + self._first_frame * _STEP
+        manifest.alignment = Alignment.even("the practice game", manifest.start, 0.5, self._frames)
         manifest.counts.frames = self._frames
         session.save()

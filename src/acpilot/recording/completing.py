@@ -1,6 +1,7 @@
 """Completes sessions: derives what is derived, takes in a video from elsewhere, and what a killed recorder left."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -25,6 +26,8 @@ def finish(session: Session, settings: RecordSettings, fault: AcpilotError | Non
             labels, manifest.steering = session_labels(
                 session, settings.steering_unit, settings.steering_lock, settings.max_error_ms
             )
+            if manifest.alignment is not None:
+                manifest.alignment = replace(manifest.alignment, error_bound_ms=round(labels.bound_ms, 3))
             chosen = labels.chosen(keep_paused=settings.keep_paused)
             manifest.counts.labelled_frames = int(chosen.sum())
             manifest.counts.paused_frames = int(labels.paused.sum())
@@ -63,9 +66,9 @@ def attach(session: Session, video: Path, show: Show) -> AcpilotError | None:
     if manifest.alignment is None:
         raise AcpilotError(f"{session.folder} has no alignment: the recording ended before its first frame")
     show(f"reading {video} ...")
+    watched = len(manifest.alignment.errors_ms)
     frames = check_video(session, manifest.alignment, video)
-    watched = manifest.alignment.verified_frames
-    if watched is not None and not frames <= watched + _PADDING_FRAMES:
+    if frames > watched + _PADDING_FRAMES:
         raise AcpilotError(f"{video} is not the video of {session.folder}: it holds {frames} frames, not {watched}")
     show(f"copying {video} ...")
     try:

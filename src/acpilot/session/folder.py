@@ -2,9 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
@@ -18,6 +22,8 @@ class Session:
         self.folder = folder
         self.manifest_file = folder / "session.json"
         self.telemetry_file = folder / "telemetry.arrow"
+        self.frame_errors_file = folder / "frame_errors.npy"
+        """By how much the instant of each frame may be off: ``Alignment.errors_ms``."""
         self.video_file = folder / "session_recording.mkv"
         self.inputs_file = folder / "inputs.csv"
         self.images_folder = folder / "processed_images"
@@ -85,7 +91,21 @@ class Session:
         except (OSError, UnicodeDecodeError) as error:
             raise AcpilotError(f"{session.manifest_file} cannot be read: {error}") from None
         session.manifest = Manifest.from_json(text, session.manifest_file)
+        session._read_frame_errors()
         return session
+
+    def _read_frame_errors(self) -> None:
+        alignment = self.manifest.alignment
+        if alignment is None or len(alignment.errors_ms):
+            return
+        try:
+            errors = np.load(self.frame_errors_file, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise AcpilotError(
+                f"{self.frame_errors_file} is missing or damaged, without which no frame's instant is certain: copy it "
+                "anew from where the session was recorded"
+            ) from None
+        self.manifest.alignment = replace(alignment, errors_ms=errors)
 
     @property
     def is_original(self) -> bool:
@@ -113,11 +133,15 @@ class Session:
             yield self.inputs_file, self.inputs_before_lag_file
 
     def save(self) -> None:
-        """Write the manifest.
+        """Write the manifest, and the frames' errors beside it.
 
         Raises:
             OSError: the disk is full, or gone.
         """
+        if self.manifest.alignment is not None:
+            errors = BytesIO()
+            np.save(errors, self.manifest.alignment.errors_ms, allow_pickle=False)
+            write_atomically(self.frame_errors_file, errors.getvalue())
         write_atomically(self.manifest_file, self.manifest.to_json())
 
     def image_name(self, frame: int, kind: str = "jpg") -> str:

@@ -20,7 +20,7 @@ from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering, Unit, find_steering
 from acpilot.video.alignment import Alignment, frame_times
 
-LABELS_VERSION = 3
+LABELS_VERSION = 4
 """Counts changes to how labels are made, so that datasets made before are made anew."""
 _LABEL_COLUMNS = (
     "instant", "status", "steer_angle", "throttle", "brake", "speed_kmh", "gear", "normalized_position",
@@ -59,8 +59,10 @@ class Labels:
     """The game was paused: the picture stands still."""
     known: np.ndarray
     """There is telemetry on both sides of the instant, and the game was live."""
+    error_ms: np.ndarray
+    """By how much the instant may be off, float32; infinite where nothing bounds it, 0 where nothing is known of it."""
     trusted: np.ndarray
-    """The instant is certain, and the picture new."""
+    """The instant is certain enough."""
     excluded: np.ndarray
     """Marked as not to be learnt from."""
 
@@ -76,6 +78,11 @@ class Labels:
         left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded
         return left_out
 
+    @property
+    def bound_ms(self) -> float:
+        """No frame whose instant is certain enough is known to be off by more than this, ms."""
+        return float(np.max(self.error_ms[self.trusted], initial=0.0))
+
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
         """Which frames are labelled, bool: known, trusted and not marked; those of pauses when asked for."""
         drive = self.known & self.trusted
@@ -83,8 +90,13 @@ class Labels:
         return chosen
 
 
-def label_frames(
-    samples: Samples, steering: Steering, instants: np.ndarray, start: int, trusted: np.ndarray | None = None
+def label_frames(  # noqa: PLR0913, PLR0917
+    samples: Samples,
+    steering: Steering,
+    instants: np.ndarray,
+    start: int,
+    errors_ms: np.ndarray | None = None,
+    limit_ms: float = 0.0,
 ) -> Labels:
     """Interpolate samples at the frames' instants.
 
@@ -93,8 +105,10 @@ def label_frames(
         steering: how the published steering becomes −1..1.
         instants: int64 (n,) ns.
         start: the instant that timestamps count from.
-        trusted: bool (n,), whose instants are certain; all when not given.
+        errors_ms: float (n,), by how much the instants may be off; not at all when not given.
+        limit_ms: by how much they may be, to be certain enough.
     """
+    errors = np.zeros(len(instants), np.float32) if errors_ms is None else errors_ms
     known_at = samples["instant"]
     before = np.clip(np.searchsorted(known_at, instants, side="right") - 1, 0, len(known_at) - 1)
     after = np.minimum(before + 1, len(known_at) - 1)
@@ -124,7 +138,8 @@ def label_frames(
         lateral_acceleration=at(GRAVITY * samples["acceleration_g"][:, 0]),
         paused=paused,
         known=known,
-        trusted=np.ones(len(instants), bool) if trusted is None else trusted,
+        error_ms=errors,
+        trusted=np.isfinite(errors) & (errors <= limit_ms),
         excluded=np.zeros(len(instants), bool),
     )
 
@@ -174,6 +189,7 @@ def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int)
         lateral_acceleration=np.zeros(frames),
         paused=np.zeros(frames, bool),
         known=known,
+        error_ms=np.zeros(frames, np.float32),
         trusted=np.ones(frames, bool),
         excluded=np.zeros(frames, bool),
     )
@@ -188,7 +204,7 @@ def session_labels(
         session: a session with telemetry, video and alignment.
         unit: the steering's unit; auto takes what the recording found, or finds it if the recording did not get so far.
         lock_degrees: the steering wheel's angle at full lock, when the user gives it.
-        max_error_ms: largest error bound of the session that is accepted; None takes what the session was recorded
+        max_error_ms: by how much the instant of a labelled frame may be off; None takes what the session was recorded
             with, or half the time between frames.
 
     Raises:
@@ -209,10 +225,11 @@ def _original_labels(
 
 
 def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
-    """When each frame of a recorded session's video was on the screen, and which of that is certain.
+    """When each frame of a recorded session's video was on the screen, and by how much that may be off.
 
     Returns:
-        Instants, int64 (n,) ns of the monotonic clock, in display order, and bool (n,).
+        Instants, int64 (n,) ns of the monotonic clock, in display order, and ms, float32 (n,), infinite where nothing
+        bounds it.
 
     Raises:
         AcpilotError: video or alignment are missing or damaged.
@@ -229,20 +246,21 @@ def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
             f"{written}; copy it here, then: acpilot attach {session.folder} VIDEO"
         )
     times = frame_times(session.video_file)
-    return alignment.instants(times) + session.correction, alignment.trusted(times)
+    return alignment.instants(times) + session.correction, alignment.errors(times)
 
 
 def _recorded_labels(
     session: Session, unit: Unit | Literal["auto"], lock_degrees: float | None, max_error_ms: float | None
 ) -> tuple[Labels, Steering]:
-    instants, trusted = recorded_instants(session)
-    _refuse_a_wide_bound(session, max_error_ms)
+    instants, errors = recorded_instants(session)
     recorded = session.manifest.steering
     found = recorded is not None and unit == "auto" and lock_degrees is None
     samples = read_telemetry(session.telemetry_file, _LABEL_COLUMNS if found else ())
     if recorded is None or not found:
         recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
-    return label_frames(samples, recorded, instants, session.manifest.start, trusted), recorded
+    settings = session.manifest.settings
+    limit = error_limit_ms(max_error_ms or settings.get("max_error_ms"), settings.get("fps", 10.0))
+    return label_frames(samples, recorded, instants, session.manifest.start, errors, limit), recorded
 
 
 def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["auto"], lock: float | None) -> Steering:
@@ -260,17 +278,14 @@ def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["au
     return Steering(unit, 1, "given", lock, largest, None, None)
 
 
-def _refuse_a_wide_bound(session: Session, max_error_ms: float | None) -> None:
-    alignment = session.manifest.alignment
-    assert alignment is not None
-    recorded = session.manifest.settings
-    limit = error_limit_ms(max_error_ms or recorded.get("max_error_ms"), recorded.get("fps", 10.0))
-    if alignment.error_bound_ms > limit:
-        raise AcpilotError(
-            f"the labels of {session.folder} could be off by {alignment.error_bound_ms:.1f} ms, more than the "
-            f"{limit:.1f} ms that are accepted: not labelled; if that is good enough, acpilot convert --max-error-ms "
-            f"{np.ceil(alignment.error_bound_ms):.0f} {session.folder}"
-        )
+def enough_error_ms(labels: Labels) -> float | None:
+    """The error, whole ms, that would have to be accepted to label most of what is left out for it; None: none would.
+
+    Nine in ten of those frames whose error is bounded at all.
+    """
+    left_out = labels.error_ms[labels.distrusted]
+    bounded = left_out[np.isfinite(left_out)]
+    return float(np.ceil(np.percentile(bounded, 90))) if len(bounded) else None
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:

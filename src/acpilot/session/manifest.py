@@ -8,15 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from acpilot import __version__
 from acpilot.errors import AcpilotError
 from acpilot.telemetry.steering import Steering
 from acpilot.video.alignment import Alignment
 
-FORMAT = 1
-"""Version of the manifest that this program writes, and the newest that it reads."""
+FORMAT = 2
+"""Version of the manifest that this program writes, and the newest that it reads. 1 had spells of frames that were not
+to be labelled in place of each frame's own error."""
 NOBODY, HUMAN = "", "human"
 """Who drives (``Manifest.drivers``) while the controls are at rest, and when a person has taken over from a policy."""
+_FRAMES_AFTER_THE_LAST_SAVE = 600
 _ENVIRONMENT = ("av", "mss", "numpy", "pillow", "pyarrow", "websocket-client")
 
 
@@ -81,8 +85,11 @@ class Manifest:
         return cls(created=wall.isoformat(timespec="seconds"), environment=environment(), settings=settings)
 
     def to_json(self) -> str:
-        """The manifest as indented JSON."""
-        return json.dumps(asdict(self), indent=2, default=str) + "\n"
+        """The manifest as indented JSON, without the frames' errors."""
+        values = asdict(self)
+        if self.alignment is not None:
+            del values["alignment"]["errors_ms"]
+        return json.dumps(values, indent=2, default=str) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: Path) -> "Manifest":
@@ -102,7 +109,9 @@ class Manifest:
             )
         try:
             known = {name.name for name in fields(cls)}
-            values = {name: value for name, value in raw.items() if name in known}
+            values = {name: value for name, value in raw.items() if name in known} | {"format": FORMAT}
+            if number == 1 and values.get("alignment"):
+                values["alignment"] = _of_format_1(values["alignment"])
             for name, kind in (("steering", Steering), ("alignment", Alignment), ("counts", Counts)):
                 if values.get(name) is not None:
                     values[name] = kind(**values[name])
@@ -114,3 +123,18 @@ class Manifest:
 def settings_record(settings: Any) -> dict[str, Any]:
     """A settings object as it is stored in a manifest: plain JSON values, no secrets."""
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(settings).items()}
+
+
+def _of_format_1(alignment: dict[str, Any]) -> dict[str, Any]:
+    """An alignment in which all frames had one bound, but for spells that were not certain.
+
+    Frames after those that were watched were not certain either; where all were, as many as could be there are.
+    """
+    watched = alignment.pop("verified_frames", None)
+    spells = alignment.pop("distrusted", [])
+    if watched is None:
+        watched = int(alignment.get("evidence", {}).get("grabs") or 0) + _FRAMES_AFTER_THE_LAST_SAVE
+    errors = np.full(watched, alignment["error_bound_ms"], np.float32)
+    for first, last in spells:
+        errors[first : last + 1] = np.inf
+    return alignment | {"errors_ms": errors}

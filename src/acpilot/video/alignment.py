@@ -20,7 +20,7 @@ _FRAMES_OF_DOUBT = 2
 
 @dataclass(frozen=True)
 class Alignment:
-    """How frames get their instants.
+    """How frames get their instants, and how far each can be off.
 
     Frames with a time of their own (``interval`` is None): ``offset`` + (1 + ``drift_ppm`` / 10⁶) × time in the file.
     Frames on a recorder's grid: ``offset`` + (1 + ``drift_ppm`` / 10⁶) × number × ``interval``, later where
@@ -32,18 +32,22 @@ class Alignment:
     offset: int
     """Instant (ns, monotonic clock) of frame 0: of time zero of the video file where frames have times of their own."""
     drift_ppm: float
-    error_bound_ms: float
-    """No labelled frame's instant is known to be off by more than this."""
+    error_bound_ms: float = 0.0
+    """Of the frames that the recording's own limit lets be labelled, none is known to be off by more than this."""
     evidence: dict[str, float | None] = field(default_factory=dict)
-    """The figures that the bound rests on."""
+    """The figures that the errors rest on."""
     interval: float | None = None
     """Nanoseconds between frames of a recorder that keeps a strict grid."""
     late_ms: list[tuple[int, float]] = field(default_factory=list)
     """Frames (number on the grid) that were taken later than their place on the grid says, and by how much."""
-    distrusted: list[tuple[int, int]] = field(default_factory=list)
-    """First and last frame of spells whose instants are not certain: they get no label."""
-    verified_frames: int | None = None
-    """How many frames were watched as they were taken; those after them are distrusted. None: all."""
+    errors_ms: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False)
+    """By how much the instant of each frame (number on the grid) may be off, float32 (n,), kept in a file of its own;
+    infinite where nothing bounds it, or where the picture is not to be learnt from at all."""
+
+    @classmethod
+    def even(cls, method: str, offset: int, error_ms: float, frames: int) -> "Alignment":
+        """Of a video whose every frame has a time of its own that is off by no more than this."""
+        return cls(method, offset, 0.0, error_ms, errors_ms=np.full(frames, error_ms, np.float32))
 
     def numbers(self, times: np.ndarray) -> np.ndarray:
         """Number, int64 (n,), of frames at the given times of the file: a frame missing in it leaves its number free.
@@ -70,13 +74,21 @@ class Alignment:
             instants += np.round(late[numbers] * 1e6).astype(np.int64)
         return instants
 
-    def trusted(self, times: np.ndarray) -> np.ndarray:
-        """Which frames may be labelled, bool (n,), of frames at the given times (as for ``numbers``)."""
+    def errors(self, times: np.ndarray) -> np.ndarray:
+        """By how much, ms, the instants of frames at the given times (as for ``numbers``) may be off, float32 (n,).
+
+        Infinite for frames that were not watched as they were taken.
+        """
         numbers = self.numbers(times)
-        trusted = np.ones(len(numbers), bool) if self.verified_frames is None else numbers < self.verified_frames
-        for first, last in self.distrusted:
-            trusted &= (numbers < first) | (numbers > last)
-        return trusted
+        known = numbers < len(self.errors_ms)
+        errors = np.full(len(numbers), np.inf, np.float32)
+        errors[known] = self.errors_ms[numbers[known]]
+        return errors
+
+    def bounded(self, limit_ms: float) -> "Alignment":
+        """The same, with the bound of the frames that this limit lets be labelled."""
+        accepted = self.errors_ms[self.errors_ms <= limit_ms]
+        return replace(self, error_bound_ms=round(float(np.max(accepted, initial=0.0)), 3))
 
 
 def spans(marked: np.ndarray) -> list[tuple[int, int]]:
@@ -125,10 +137,10 @@ def _packets(video: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def checked_against_file(alignment: Alignment, video: Path) -> tuple[Alignment, int, int]:
-    """Compare an alignment with the finished file, and distrust the frames that only repeat a picture.
+    """Compare an alignment with the finished file; a frame that only repeats a picture is as old as that.
 
     Returns:
-        The alignment, with a wider bound where the file contradicts it; how many frames the file holds, and how many
+        The alignment, with wider errors where the file contradicts it; how many frames the file holds, and how many
         repeat the picture before.
 
     Raises:
@@ -137,12 +149,15 @@ def checked_against_file(alignment: Alignment, video: Path) -> tuple[Alignment, 
     times = frame_times(video)
     numbers = alignment.numbers(times)
     evidence = dict(alignment.evidence)
-    bound = alignment.error_bound_ms
+    errors = np.full(max(len(alignment.errors_ms), numbers[-1] + 1), np.inf, np.float32)
+    errors[: len(alignment.errors_ms)] = alignment.errors_ms
+    interval_ms = 0.0
     if alignment.interval is not None:
-        off_grid = np.abs((times - times[0]) * 1e9 - numbers * alignment.interval).max() / 1e6
+        interval_ms = alignment.interval / 1e6
+        off_grid = np.abs((times - times[0]) * 1e3 - numbers * interval_ms).max()
         if off_grid > _OFF_GRID_MS or len(np.unique(numbers)) < len(numbers):
             raise AcpilotError(
-                f"{video} is not the video that was recorded: its frames do not come {1e9 / alignment.interval:g} "
+                f"{video} is not the video that was recorded: its frames do not come {1e3 / interval_ms:g} "
                 "times a second"
             )
         expected = evidence.get("last_frame_expected")
@@ -153,15 +168,18 @@ def checked_against_file(alignment: Alignment, video: Path) -> tuple[Alignment, 
             surplus = float(numbers[-1] - expected - gap)
             evidence["last_frame_less_expected"] = surplus
             if not -1 <= surplus <= _FRAMES_OF_DOUBT:
-                bound += alignment.interval / 1e6
+                errors += interval_ms
     repeated = repeated_frames(video)
-    marked = np.zeros(numbers[-1] + 1, bool)
-    marked[numbers[repeated]] = True
-    return (
-        replace(alignment, evidence=evidence, error_bound_ms=bound, distrusted=[*alignment.distrusted, *spans(marked)]),
-        len(times),
-        int(repeated.sum()),
-    )
+    errors[numbers] += interval_ms * _run_lengths(repeated)
+    return replace(alignment, evidence=evidence, errors_ms=errors), len(times), int(repeated.sum())
+
+
+def _run_lengths(marked: np.ndarray) -> np.ndarray:
+    """Of each True of bool (n,), its place in its run, from 1; 0 elsewhere."""
+    places = np.arange(1, len(marked) + 1)
+    last_unmarked = np.maximum.accumulate(np.where(marked, 0, places))
+    lengths: np.ndarray = places - last_unmarked
+    return lengths
 
 
 def repeated_frames(video: Path) -> np.ndarray:

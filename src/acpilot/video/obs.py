@@ -12,7 +12,6 @@ from acpilot.desktop.window import Area, Window, find_window, visible_area
 from acpilot.errors import AcpilotError
 from acpilot.files import copy_atomically
 from acpilot.progress import Show
-from acpilot.settings import error_limit_ms
 from acpilot.threads import guarded_thread
 from acpilot.video import obs_setup
 from acpilot.video.alignment import Alignment, checked_against_file
@@ -63,7 +62,6 @@ class ObsRecorder:
         self._started_at = self._replied_at = 0
         self._counters_at_start: dict[str, int] = {}
         self._stopped_at: int | None = None
-        self._limit_ms = error_limit_ms(settings.max_error_ms, settings.fps)
         self._alignment: Alignment | None = None
         self._loan: Loan | None = None
         self._lost_since: int | None = None
@@ -124,7 +122,7 @@ class ObsRecorder:
         if self._alignment is not None or not self._started_at:
             return self._alignment
         stopped_at = None if self._paused else self._stopped_at
-        return self._log.alignment(started_at=self._started_at, stopped_at=stopped_at, limit_ms=self._limit_ms)
+        return self._log.alignment(started_at=self._started_at, stopped_at=stopped_at)
 
     def report(self) -> dict[str, Any]:
         """For the manifest: versions of OBS, its encoder, its counters."""

@@ -2,29 +2,27 @@
 
 import queue
 import threading
-import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import mss
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from acpilot.clock import NS, Pacer, now
-from acpilot.desktop.capture import Picture, grab_area, grabbing
-from acpilot.desktop.window import Area, Window, find_window, visible_area
+from acpilot.clock import Pacer
+from acpilot.desktop.capture import Capture, Picture, Shot, open_capture
+from acpilot.desktop.window import Area, Window, find_window
 from acpilot.errors import AcpilotError
 from acpilot.progress import Show
-from acpilot.settings import error_limit_ms
 from acpilot.threads import guarded_thread
-from acpilot.video.alignment import Alignment, spans
+from acpilot.video.alignment import Alignment
 from acpilot.video.settings import VideoSettings
 
 _QUEUE_FRAMES = 8
+_PATIENCE = 0.8
+"""Of the time between frames, how long the next picture is waited for."""
 _ROUNDING_MS = 0.5  # of the container's millisecond timestamps
 _QUALITY_OPTIONS = {
     "libx264": "crf",
@@ -36,13 +34,6 @@ _QUALITY_OPTIONS = {
 }
 _BT709 = 1
 _MILLISECOND = Fraction(1, 1000)
-
-
-@dataclass
-class _Grabbed:
-    instant: int
-    picture: Picture
-    error_ms: float
 
 
 class VideoWriter:
@@ -137,11 +128,9 @@ def _options(settings: VideoSettings) -> dict[str, str]:
 
 
 class ScreenRecorder:
-    """Records a window (or a region of the screen) in threads of its own.
+    """Records a window (or a part of the screen) in threads of its own.
 
-    A frame's instant is that of the window's redraw that it shows, where the desktop tells of redraws (X11): the grab
-    then waits, after its tick, for the next one. Elsewhere it is the instant of the grab, when the picture may have
-    been on the screen for some time already.
+    At each tick it waits for the next picture that is drawn: the frame's instant is when that was.
     """
 
     name = "screen"
@@ -154,16 +143,12 @@ class ScreenRecorder:
         self.resized = False
         self._settings, self._path = settings, path
         self._start = 0
-        self._grab_ms: list[float] = []
+        self._capture: Capture | None = None
         self._errors_ms: list[float] = []
-        self._limit_ms = error_limit_ms(settings.max_error_ms, settings.fps)
-        self._redraws = 0
-        self._oldest_ms = 0.0  # how long a picture whose redraw was not seen may have been on the screen
-        self._interval_ms: float | None = None
         self._overflowed = 0
         self._pacer = Pacer(settings.fps)
         self._stop, self._started = threading.Event(), threading.Event()
-        self._pictures: queue.Queue[_Grabbed | None] = queue.Queue(_QUEUE_FRAMES)
+        self._shots: queue.Queue[Shot | None] = queue.Queue(_QUEUE_FRAMES)
         self._grabbing = guarded_thread(self, self._grab, "screen grabber", self._started)
         self._encoding = guarded_thread(self, self._encode, "video encoder")
 
@@ -191,114 +176,80 @@ class ScreenRecorder:
             self._grabbing.join()
         while self._encoding.is_alive():
             try:
-                self._pictures.put(None, timeout=0.1)
+                self._shots.put(None, timeout=0.1)
             except queue.Full:
                 continue  # unless it has just failed, the encoder makes room
             self._encoding.join()
 
     def alignment(self) -> Alignment:
         """The instants of the frames recorded so far."""
-        errors = np.array(self._errors_ms[: self.frames])
-        distrusted = errors > self._limit_ms
+        errors = np.array(self._errors_ms[: self.frames], np.float32)
+        bounded = errors[np.isfinite(errors)]
         return Alignment(
-            method="redraws of the window" if self._redraws else "instants of the grabs",
+            method=self._capture.way if self._capture else "",
             offset=self._start,
             drift_ppm=0.0,
-            error_bound_ms=round(float(np.max(errors[~distrusted], initial=0.0)), 3),
             evidence={
-                "grabs": len(self._grab_ms),
-                "redraws_seen": self._redraws,
-                "oldest_picture_ms": round(self._oldest_ms, 3),
-                "redraw_interval_ms": None if self._interval_ms is None else round(self._interval_ms, 3),
-                "grab_ms_median": round(float(np.median(self._grab_ms or [0.0])), 3),
-                "grab_ms_max": round(max(self._grab_ms, default=0.0), 3),
+                "frames_unbounded": len(errors) - len(bounded),
+                "error_ms_median": _rounded(np.median(bounded)) if len(bounded) else None,
+                "error_ms_p99": _rounded(np.percentile(bounded, 99)) if len(bounded) else None,
                 "container_rounding_ms": _ROUNDING_MS,
             },
-            distrusted=spans(distrusted),
+            errors_ms=errors,
         )
 
     def report(self) -> dict[str, Any]:
         """For the manifest: what was used, and how steady it was."""
-        pace = str(self._pacer.report())
-        return {"name": self.name, "encoder": self._settings.encoder, "pace": pace, "resized": self.resized}
+        return {
+            "name": self.name,
+            "capture": self._capture.name if self._capture else None,
+            "encoder": self._settings.encoder,
+            "pace": str(self._pacer.report()),
+            "resized": self.resized,
+        }
 
     def _grab(self) -> None:
         settings = self._settings
         with ExitStack() as stack:
-            window = None
+            target: Window | Area
             if settings.region is None:
-                window = find_window(settings.title)
-                stack.callback(window.close)
-            with grabbing():
-                screen = stack.enter_context(mss.MSS())
-                if window is None or not window.tells_redraws:
-                    self._interval_ms = _redraw_interval(screen, self._area(window))
-                self._grab_until_stopped(screen, window)
+                target = find_window(settings.title)
+                stack.callback(target.close)
+            else:
+                target = Area(*settings.region)
+            self._capture, why = open_capture(settings.capture, target)
+            stack.callback(self._capture.close)
+            if why:
+                self.notes.append(f"pictures were taken with {self._capture.name}: {why}")
+            patience = _PATIENCE / settings.fps
+            self._pacer = Pacer(settings.fps)
+            while not self._stop.is_set():
+                self._pacer.wait()
+                self._keep(self._capture.next(patience))
 
-    def _grab_until_stopped(self, screen: mss.MSS, window: Window | None) -> None:
-        patience = min(0.05, 0.9 / self._settings.fps)
-        previous, previous_instant = b"", None
-        self._pacer = Pacer(self._settings.fps)
-        while not self._stop.is_set():
-            self._pacer.wait()
-            area = self._area(window)
-            redraw = window.wait_for_redraw(patience) if window else None
-            instant = redraw or now()
-            picture = grab_area(screen, area)
-            self._grab_ms.append((now() - instant) / 1e6)
-            error = self._grab_ms[-1] + _ROUNDING_MS
-            raw = picture.tobytes()
-            if redraw is not None:
-                self._redraws += 1
-            elif raw != previous and previous_instant is not None:
-                # It was drawn since the last grab; by how much earlier than now, the game's own pace limits.
-                age = (instant - previous_instant) / 1e6
-                age = min(age, self._interval_ms or age)
-                self._oldest_ms = max(self._oldest_ms, age)
-                error += age
-            self.repeated += raw == previous
-            previous, previous_instant = raw, instant
-            self._keep(_Grabbed(instant, picture, error))
-
-    def _area(self, window: Window | None) -> Area:
-        if window is None:
-            assert self._settings.region is not None
-            return Area(*self._settings.region)
-        return visible_area(window)
-
-    def _keep(self, grabbed: _Grabbed) -> None:
+    def _keep(self, shot: Shot) -> None:
         if not self._started.is_set():
-            self._start = grabbed.instant
-            self._writer = VideoWriter(self._path, grabbed.picture.shape[1], grabbed.picture.shape[0], self._settings)
+            self._start = shot.instant
+            self._writer = VideoWriter(self._path, shot.picture.shape[1], shot.picture.shape[0], self._settings)
             self._started.set()
+        self.repeated += shot.repeats
         try:
-            self._pictures.put_nowait(grabbed)
+            self._shots.put_nowait(shot)
         except queue.Full:  # the encoder is behind: the newest frame is left out, its tick stays empty
             self._overflowed += 1
 
     def _encode(self) -> None:
         writer = self._writer
         try:
-            while (grabbed := self._pictures.get()) is not None:
-                height, width = grabbed.picture.shape[:2]
+            while (shot := self._shots.get()) is not None:
+                height, width = shot.picture.shape[:2]
                 self.resized |= (width // 2 * 2, height // 2 * 2) != (writer.width, writer.height)
-                writer.write(grabbed.picture, grabbed.instant - self._start)
-                self._errors_ms.append(grabbed.error_ms)
+                writer.write(shot.picture, shot.instant - self._start)
+                self._errors_ms.append(float("inf") if shot.flaw else shot.error_ms + _ROUNDING_MS)
                 self.frames += 1
         finally:
             writer.close()
 
 
-def _redraw_interval(screen: mss.MSS, area: Area) -> float | None:
-    """The longest time between redraws, ms, in half a second of watching a band of the picture; None if it is still."""
-    band = Area(area.left, area.top + area.height * 6 // 10, area.width, max(1, area.height // 10))
-    changes: list[int] = []
-    previous, end = b"", now() + NS // 2
-    while now() < end:
-        raw = grab_area(screen, band).tobytes()
-        if raw != previous:
-            changes.append(now())
-        previous = raw
-        time.sleep(0.001)
-    gaps = np.diff(changes[1:]) / 1e6
-    return float(gaps.max()) if len(gaps) >= 5 else None
+def _rounded(value: float | np.floating[Any]) -> float:
+    return round(float(value), 3)

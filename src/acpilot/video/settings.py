@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from acpilot.settings import CaptureName
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,9 @@ class VideoSettings:
     """Title of the game's window (the whole title; capitals do not matter)."""
     region: Annotated[tuple[int, int, int, int] | None, Parameter(negative="")] = None
     """Record this part of the screen instead of a window: LEFT TOP WIDTH HEIGHT, pixels."""
+    capture: CaptureName = "auto"
+    """What the built-in recorder takes pictures with: x11 or wgc (the window's own picture, on Linux or Windows) or mss
+    (the screen where the window is); auto takes the best that is known to be right here."""
     encoder: str = "libx264"
     """Video encoder, as FFmpeg names it: libx264, libx265, h264_nvenc, hevc_nvenc, h264_qsv or h264_amf."""
     quality: Annotated[int, Parameter(validator=Number(gte=0, lte=51))] = 18

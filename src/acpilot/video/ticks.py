@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS
-from acpilot.video.alignment import Alignment, spans
+from acpilot.video.alignment import Alignment
 
 _ON_TIME_MS = 4.0
 """Answers this much after the grid are the usual spread; later ones mean a late frame (or a late answer)."""
 _TOO_LATE_MS = 15.0
+_LATE_UNSEEN = 1.4
+"""Frame intervals by which a frame can be late without a counter or an answer that tells: 137 ms at 10 FPS."""
 _PADDING = 5
-"""Frames on either side of a skipped or lagged one that are distrusted too, and the first of a recording: one was
+"""Frames on either side of a skipped or lagged one that are uncertain too, and the first of a recording: one was
 taken 12.8 ms after an answer that came on time, which nothing tells; perhaps because OBS starts its encoder then."""
 _OFFSET_BOUND_MS = 3.0
 _TICKS_OF_DOUBT = 2
@@ -88,7 +90,7 @@ class TickLog:
             self._skipped.append(stats["renderSkippedFrames"] + stats["outputSkippedFrames"])
 
     def distrust(self, first: int, last: int) -> None:
-        """Distrust the frames of some ticks for a reason of the recorder's."""
+        """Let no frame of these ticks be labelled, for a reason of the recorder's: its picture is not the game's."""
         with self._lock:
             self._moved.append((first, last))
 
@@ -108,13 +110,12 @@ class TickLog:
         origin = float(np.min(ages - ticks * (self.interval * drift / 1e6)))
         return Grid(origin, self.interval, drift, fitted)
 
-    def alignment(self, *, started_at: int, stopped_at: int | None = None, limit_ms: float) -> Alignment | None:
+    def alignment(self, *, started_at: int, stopped_at: int | None = None) -> Alignment | None:
         """The instants of a recording's frames; None before the counters can tell the first.
 
         Args:
             started_at: instant at which OBS said that recording had started, which checks the first tick.
             stopped_at: instant at which OBS was asked to stop, which lets the file's last frame check it.
-            limit_ms: frames that may be off by more than this are distrusted.
         """
         with self._lock:
             instants, ticks = np.array(self._instants, float) - self.latency, np.array(self._ticks)
@@ -131,32 +132,32 @@ class TickLog:
         late_ms = np.full(frames, np.inf)  # infinite: nothing was seen of it
         seen = ticks >= first_tick
         late_ms[ticks[seen] - first_tick] = (instants[seen] - grid.instant_of(ticks[seen])) / 1e6
-        known_to = _OFFSET_BOUND_MS + self.latency / 1e6
-        limit = min(_TOO_LATE_MS, max(0.0, limit_ms - known_to))
-        unseen, too_late = np.isinf(late_ms), late_ms > limit
-        marked = too_late.copy()
-        marked[:_PADDING] = True
-        for first, last in [*_skips(ticks, skipped), *moved]:
-            marked[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
-        corrected = np.flatnonzero(~marked & (late_ms > _ON_TIME_MS))
-        spread = float(np.max(late_ms[~marked], initial=0.0))
+        unseen = np.isinf(late_ms)
+        uncertain = late_ms > _TOO_LATE_MS
+        uncertain[:_PADDING] = True
+        for first, last in _skips(ticks, skipped):
+            uncertain[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
+        corrected = np.flatnonzero(~uncertain & (late_ms > _ON_TIME_MS))
         difference = first_tick - np.ceil(grid.tick_at(started_at))
         agreed = abs(difference) <= _TICKS_OF_DOUBT and keeping_up >= _SHARE_KEEPING_UP
+        known_to = _OFFSET_BOUND_MS + self.latency / 1e6 if agreed else self.interval / 1e6
+        errors = known_to + np.where(unseen, 0.0, late_ms)
+        errors[uncertain] += _LATE_UNSEEN * self.interval / 1e6
+        for first, last in moved:
+            errors[max(0, first - first_tick) : max(0, last - first_tick + 1)] = np.inf
         usual = late_ms[~unseen]
         return Alignment(
             method="ticks of OBS's video clock",
             offset=round(grid.instant_of(first_tick)),
             drift_ppm=grid.drift_ppm,
-            error_bound_ms=round((known_to if agreed else self.interval / 1e6) + spread, 3),
             evidence={
                 "ticks_seen": len(ticks),
                 "frames_watched": frames,
                 "frames_unwatched": int(unseen.sum()),
-                "frames_too_late": int((too_late & ~unseen).sum()),
+                "frames_too_late": int((late_ms[~unseen] > _TOO_LATE_MS).sum()),
                 "frames_corrected": len(corrected),
                 "lateness_ms_median": _rounded(np.median(usual)) if len(usual) else None,
                 "lateness_ms_p99": _rounded(np.percentile(usual, 99)) if len(usual) else None,
-                "lateness_ms_max_of_labelled": _rounded(spread),
                 "frames_skipped_by_obs": int(skipped[-1] - skipped[seen][0]) if seen.any() else 0,
                 "fitted_drift_ppm": _rounded(grid.fitted_drift_ppm),
                 "network_ms": _rounded(self.latency / 1e6),
@@ -169,8 +170,7 @@ class TickLog:
             },
             interval=self.interval,
             late_ms=[(int(k), _rounded(late_ms[k])) for k in corrected],
-            distrusted=spans(marked),
-            verified_frames=frames,
+            errors_ms=errors.astype(np.float32),
         )
 
 
