@@ -19,9 +19,9 @@ from Xlib import X, display
 from Xlib.ext import damage
 
 from acpilot.clock import NS, ask_for_punctuality, now
+from acpilot.clock_strip import decode, strip_height
 from acpilot.desktop.window import Window, find_window
 from acpilot.desktop.window_x11 import X11Window
-from acpilot.practice.clock_strip import decode, strip_height
 from acpilot.session.folder import Session
 from acpilot.settings import error_limit_ms
 from acpilot.video.alignment import frame_times

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from acpilot.practice import clock_strip
+from acpilot import clock_strip
 
 instants = st.integers(0, clock_strip.LIMIT_NS - 1)
 Picture = NDArray[np.uint8]

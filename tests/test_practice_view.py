@@ -15,10 +15,9 @@ from Xlib import display as xdisplay
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
-from acpilot import panda_output
+from acpilot import clock_strip, panda_output
 from acpilot.panda_output import RendererName
 from acpilot.policy.preprocessing import Preprocessing
-from acpilot.practice import clock_strip
 from acpilot.practice.landscape import Landscape
 from acpilot.practice.mesh import Mesh, merge
 from acpilot.practice.pose import Pose

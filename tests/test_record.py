@@ -19,10 +19,10 @@ from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
+from acpilot.clock_strip import decode
 from acpilot.desktop.window import find_window
 from acpilot.desktop.window_x11 import X11Window
 from acpilot.errors import AcpilotError
-from acpilot.practice.clock_strip import decode
 from acpilot.session.folder import Session
 from acpilot.session.labels import session_labels
 from acpilot.telemetry.log import read_telemetry

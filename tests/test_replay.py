@@ -16,8 +16,8 @@ from Xlib import display as xdisplay
 from Xlib.ext import xtest
 from Xlib.protocol import event
 
+from acpilot import clock_strip
 from acpilot.desktop.window import WindowNotFoundError, find_window
-from acpilot.practice import clock_strip
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.folder import Session
 from acpilot.session.labels import session_labels

@@ -21,8 +21,9 @@ from panda3d.core import (
     TransformState,
 )
 
+from acpilot import clock_strip
 from acpilot.panda_output import Keyboard, RendererName, open_output, overlay
-from acpilot.practice import cabin, clock_strip, scenery
+from acpilot.practice import cabin, scenery
 from acpilot.practice.light import LIGHTS
 from acpilot.practice.mesh import merge, quad
 from acpilot.practice.pose import Pose
