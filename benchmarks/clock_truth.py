@@ -8,7 +8,6 @@ neither the game's drawing nor the display's refresh explains.
 
 import select
 import threading
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from acpilot.clock import NS, ask_for_punctuality, now
 from acpilot.clock_strip import decode, strip_height
 from acpilot.desktop.window import Window, find_window
 from acpilot.desktop.window_x11 import X11Window
+from acpilot.recording.proving import Truth
 from acpilot.session.folder import Session
 from acpilot.settings import error_limit_ms
 from acpilot.video.alignment import frame_times
@@ -108,61 +108,6 @@ def _put_on_top(title: str) -> None:
 def _resource(window: Window, connection: Any) -> Any:
     assert isinstance(window, X11Window)
     return connection.create_resource_object("window", window.identifier)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """A session's frames compared with what the window showed; arrays have one entry per frame of the video."""
-
-    instants: np.ndarray
-    """As the session says, ns."""
-    labelled: np.ndarray
-    """Bool: the session is certain enough of them."""
-    bounds: np.ndarray
-    """By how much the session says that each instant may be off, ms."""
-    burnt: np.ndarray
-    """ns; 0 where the strip could not be read."""
-    shown: np.ndarray
-    """From when on the picture was on the screen, ns; 0 where the witness has not seen it."""
-    replaced: np.ndarray
-    """When the next picture took its place."""
-
-    @property
-    def known(self) -> np.ndarray:
-        """Bool: frames whose picture the witness saw come and go."""
-        known: np.ndarray = (self.shown > 0) & (self.replaced > 0)
-        return known
-
-    def differences(self) -> np.ndarray:
-        """Session's instant minus burnt instant, ms, of readable frames: with the game's and the display's own time."""
-        readable = self.burnt > 0
-        differences: np.ndarray = (self.instants[readable] - self.burnt[readable]) / 1e6
-        return differences
-
-    def errors(self, instants: np.ndarray | None = None) -> np.ndarray:
-        """How far instants lie outside the time their picture was on the screen, ms, of known frames; 0 inside."""
-        instants = self.instants if instants is None else instants
-        known = self.known
-        early = np.minimum(0, instants[known] - self.shown[known])
-        late = np.maximum(0, instants[known] - self.replaced[known])
-        errors: np.ndarray = (early + late) / 1e6
-        return errors
-
-    def bounds_hold(self) -> bool:
-        """Whether no known frame is off by more than the session says of it."""
-        return bool((np.abs(self.errors()) <= self.bounds[self.known]).all())
-
-    def offset_error(self, instants: np.ndarray | None = None) -> tuple[float, float]:
-        """Error of the instants as a whole, ms, and by how much it may be misjudged.
-
-        Shifted by the error's opposite, (nearly) every instant lies in its picture's time on the screen; the pictures
-        come and go at all phases of the frames, so there is little room for the shift.
-        """
-        instants = self.instants if instants is None else instants
-        known = self.known & self.labelled
-        least = np.percentile(self.shown[known] - instants[known], 98) / 1e6
-        most = np.percentile(self.replaced[known] - instants[known], 2) / 1e6
-        return -float(least + most) / 2, float(abs(most - least)) / 2
 
 
 def truth_of(session: Session, witness: Witness) -> Truth:

@@ -15,10 +15,11 @@ import pytest
 
 from acpilot.clock import NS, now
 from acpilot.progress import Show
+from acpilot.recording.proving import Truth
 from acpilot.recording.record import Ending, record
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.folder import Session
-from clock_truth import Truth, Witness, truth_of
+from clock_truth import Witness, truth_of
 from conftest import Game, acpilot, wait_for
 
 assert sys.platform != "win32", "obs_studio starts OBS as Linux does"

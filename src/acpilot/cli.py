@@ -452,11 +452,25 @@ def replay(session: Path, /, settings: ReplaySettings = ReplaySettings()) -> Non
 
 
 @app.command
-def doctor(settings: RecordSettings = RecordSettings()) -> None:
+def doctor(
+    settings: RecordSettings = RecordSettings(),
+    *,
+    prove: Annotated[bool, Parameter(negative="")] = False,
+    injected_delay_ms: Annotated[float, Parameter(validator=Number(gte=-1000, lte=1000))] = 0.0,
+) -> None:
     """Check game pages, window, OBS, disk, stop key, gamepad and models, with the remedy for each fault.
 
     Takes the settings of record. The exit code is 0 when a session can be recorded, else 1.
+
+    Args:
+        settings: As for a recording.
+        prove: Prove instead that labels are right on this machine: a window with a clock is recorded for 10 s through
+            every recorder that is there, and read back. Needs no game; leave the machine alone meanwhile.
+        injected_delay_ms: With --prove, let the clock be wrong by so many milliseconds, to see that it is found.
     """
+    if prove:
+        _prove(settings, injected_delay_ms)
+        return
     from acpilot.driving.doctor import examine as examine_driving
     from acpilot.recording.doctor import examine
 
@@ -466,6 +480,25 @@ def doctor(settings: RecordSettings = RecordSettings()) -> None:
         faults += finding.verdict == "fault"
     if faults:
         raise AcpilotError(f"{faults} of the things that a recording needs are missing: see the lines that say fault")
+
+
+def _prove(settings: RecordSettings, behind_ms: float) -> None:
+    from acpilot.recording.proof_picture import draw_proofs
+    from acpilot.recording.proving import prove
+
+    proofs = []
+    with status_line(console, "opening a clock ...") as show:
+        for proof in prove(settings, behind_ms, show):
+            say(f"{proof.verdict:5} {proof.recorder}: {proof.text}")
+            proofs.append(proof)
+    try:
+        say(f"look at   {draw_proofs(proofs, Path('acpilot_proof.png'))}")
+    except AcpilotError as fault:
+        say(f"note  {fault}")
+    if wrong := [proof.recorder for proof in proofs if proof.verdict == "wrong"]:
+        raise AcpilotError(f"labels are not right here through {' and '.join(wrong)}: choose another recorder")
+    if not any(proof.verdict == "right" for proof in proofs):
+        raise AcpilotError("no recorder could be proven to be right here: see the lines that say fault")
 
 
 @app.command

@@ -4,15 +4,20 @@ Recording waits for the next picture and wants its instant (``next``); driving w
 that the policy looks at, at once (``grab``).
 """
 
+import json
+import platform
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import platformdirs
 
 from acpilot.desktop.window import Area, Window
 from acpilot.errors import AcpilotError
+from acpilot.files import write_atomically
 from acpilot.settings import CaptureName
 
 Picture = np.ndarray
@@ -102,7 +107,34 @@ def _choice(target: Window | Area) -> list[str]:
     """Backends in the order of preference."""
     if isinstance(target, Area):
         return ["mss"]
-    return ["mss"] if sys.platform == "win32" else ["x11", "mss"]
+    if sys.platform == "win32":
+        return ["wgc", "mss"] if _is_proven("wgc") else ["mss"]
+    return ["x11", "mss"]
+
+
+def _proofs_file() -> Path:
+    return platformdirs.user_state_path("acpilot", appauthor=False) / "proven_captures.json"
+
+
+def _is_proven(name: str) -> bool:
+    """Whether ``acpilot doctor --prove`` found a backend right on this machine, with this version of its system."""
+    try:
+        proofs = json.loads(_proofs_file().read_text(encoding="utf-8"))
+        return bool(proofs[name]["right"]) and proofs[name]["system"] == platform.version()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def note_proof(name: str, *, right: bool) -> None:
+    """Keep for this machine what a proof found of a backend."""
+    path = _proofs_file()
+    try:
+        proofs = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        proofs = {}
+    proofs[name] = {"right": right, "system": platform.version()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(proofs, indent=2) + "\n")
 
 
 class Seen:

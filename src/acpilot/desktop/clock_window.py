@@ -8,30 +8,17 @@ import sys
 import threading
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acpilot import clock_strip
 from acpilot.clock import NS, ask_for_punctuality, now, sleep_until
+from acpilot.desktop.sdl import load_sdl
 from acpilot.errors import AcpilotError
 
 WIDTH, HEIGHT = 640, 360
 _BAR = 40
 _BACKGROUND, _BAR_COLOUR = (60, 90, 40, 255), (40, 60, 220, 255)
-
-
-def load_sdl() -> Any:
-    """SDL 2, which draws the window.
-
-    Raises:
-        AcpilotError: it is not installed.
-    """
-    try:
-        import sdl2
-    except ImportError as error:
-        raise AcpilotError(f"the clock's window needs SDL ({error})") from None
-    return sdl2
 
 
 class ClockWindow:
@@ -72,7 +59,12 @@ def run(arguments: Namespace) -> None:
     """Show the time until standard input is closed, and write what was shown."""
     window = ClockWindow(arguments.title)
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     ask_for_punctuality()
     shown: list[tuple[int, int]] = []
     start = now()

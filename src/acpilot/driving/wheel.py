@@ -1,10 +1,10 @@
 """The driver's own wheel or gamepad, read through SDL: whoever takes over from a policy drives with it."""
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
+from acpilot.desktop.sdl import load_sdl
 from acpilot.driving.gamepad import clamped
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import Command
@@ -60,7 +60,7 @@ class Wheel:
         Raises:
             AcpilotError: there is none, its axes are not known, or a package is missing.
         """
-        self._sdl: Any = _load_sdl()
+        self._sdl: Any = load_sdl()
         self._axes, self._threshold = axes, threshold
         self._joysticks: dict[int, Any] = {}
         """Those that are read, by their number."""
@@ -155,13 +155,3 @@ class Wheel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _load_sdl() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells which SDL it loads
-            import sdl2
-    except ImportError as error:
-        raise AcpilotError(f"SDL is missing, which reads wheels ({error}): pip install 'acpilot[drive]'") from None
-    return sdl2

@@ -1,0 +1,23 @@
+"""SDL 2: wheels and gamepads, and a window that is drawn on time."""
+
+import warnings
+from typing import Any
+
+from acpilot.errors import AcpilotError
+
+
+def load_sdl() -> Any:
+    """The bindings of SDL 2.
+
+    Raises:
+        AcpilotError: it is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells which SDL it loads
+            import sdl2
+    except ImportError as error:
+        raise AcpilotError(
+            f"SDL is missing, which reads wheels and draws clocks ({error}): pip install 'acpilot[drive]'"
+        ) from None
+    return sdl2
