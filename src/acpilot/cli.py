@@ -20,6 +20,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from acpilot import __version__
+from acpilot.commands import command
 from acpilot.dataset.settings import CombineSettings, ConvertSettings, EngineSettings, ExportSettings
 from acpilot.driving.settings import DriveSettings, GamepadTestSettings
 from acpilot.errors import AcpilotError
@@ -50,7 +51,7 @@ app = App(
 
     First steps: start the game and drive, run `acpilot record`, stop with Escape, then run `acpilot convert` on the
     folder that it names. No game at hand? `acpilot demo` does all of it with the
-    practice game (which needs Panda3D: pip install panda3d).
+    practice game (which says how to install Panda3D, where that is missing).
 
     Settings are read from flags, then from the environment (ACPILOT_RECORD_FPS=20), then from acpilot.toml
     (a section per command: [record], fps = 20).
@@ -109,7 +110,7 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
         say(line)
     if ending.fault:
         raise AcpilotError(f"{ending.fault}; what was recorded is kept in {ending.session.folder}")
-    say(f"next      acpilot convert {ending.session.folder}")
+    say(f"next      {command('acpilot', 'convert', ending.session.folder)}")
 
 
 @app.command
@@ -131,7 +132,7 @@ def attach(session: Path, video: Path, /) -> None:
         say(line)
     if fault:
         raise fault
-    say(f"next      acpilot convert {session}")
+    say(f"next      {command('acpilot', 'convert', session)}")
 
 
 @app.command
@@ -262,7 +263,7 @@ def mark(
     if not marks:
         say("no marks")
     if (exclude or remove) and opened.labels_file.exists():
-        say(f"next      acpilot convert {session}")
+        say(f"next      {command('acpilot', 'convert', session)}")
 
 
 @app.command
@@ -306,12 +307,17 @@ def lag(
     now, agreed = opened.correction / 1e6, found.is_met_by(opened)
     if corrected:
         say(
-            f"labels are corrected by {now:+.1f} ms; the old ones are kept (acpilot lag --undo {session} takes it back)"
+            f"labels are corrected by {now:+.1f} ms; the old ones are kept "
+            f"({command('acpilot', 'lag', '--undo', session)} takes it back)"
         )
     elif now:
         say(f"labels are corrected by {now:+.1f} ms" + ("" if agreed else "; --fix corrects them anew"))
     elif found.milliseconds is not None:
-        say("the labels agree with the pictures" if agreed else f"next      acpilot lag --fix {session}")
+        say(
+            "the labels agree with the pictures"
+            if agreed
+            else f"next      {command('acpilot', 'lag', '--fix', session)}"
+        )
 
 
 @app.command
@@ -503,7 +509,7 @@ def drive(settings: DriveSettings = DriveSettings()) -> None:
             say(line)
         if ending.session is not None:
             verb = "convert" if ending.report.takeovers else "check"  # the driver's corrections can be learnt from
-            say(f"next      acpilot {verb} {ending.session.folder}")
+            say(f"next      {command('acpilot', verb, ending.session.folder)}")
     if ending.fault:
         raise ending.fault
 

@@ -39,6 +39,22 @@ def replace(source: Path, target: Path) -> None:
             time.sleep(0.05)
 
 
+def cannot_write(where: Path, error: Exception, remedy: str) -> AcpilotError:
+    """The line for a write that failed; where a program holds a file (Windows lets it), it names that file.
+
+    Args:
+        where: what was to be written.
+        error: what happened.
+        remedy: for all else, such as a full disk.
+    """
+    if isinstance(error, PermissionError) and (file := error.filename2 or error.filename):
+        what, remedy = str(file).removesuffix(".part"), "close the program that holds it (Excel?), or make it writable"
+    else:
+        what = f"to {where}"
+    why = getattr(error, "strerror", None) or error
+    return AcpilotError(f"cannot write {what}: {why}; {remedy}, then run the same command again")
+
+
 @contextmanager
 def whole_folder(folder: Path, flag: str) -> Iterator[Path]:
     """Make a folder that is there whole or not at all: yields the one to write to, which takes its name at the end.

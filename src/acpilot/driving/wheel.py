@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
+from acpilot.commands import install_extra
 from acpilot.driving.gamepad import clamped
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import Command
@@ -163,5 +164,5 @@ def _load_sdl() -> Any:
             warnings.simplefilter("ignore")  # it tells which SDL it loads
             import sdl2
     except ImportError as error:
-        raise AcpilotError(f"SDL is missing, which reads wheels ({error}): pip install 'acpilot[drive]'") from None
+        raise AcpilotError(f"SDL is missing, which reads wheels ({error}): {install_extra('drive')}") from None
     return sdl2

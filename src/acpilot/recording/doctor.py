@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from acpilot.commands import install_extra
 from acpilot.desktop.stopping import Stop
 from acpilot.desktop.window import find_window, visible_area
 from acpilot.errors import AcpilotError
@@ -103,5 +104,5 @@ def _stop_key() -> str:
     with Stop() as stop:
         ways = stop.ways
     if ways == ["Ctrl-C"]:
-        raise AcpilotError("no way to hear Escape here: only Ctrl-C stops; on Wayland pip install acpilot[wayland]")
+        raise AcpilotError(f"no way to hear Escape here: only Ctrl-C stops; on Wayland {install_extra('wayland')}")
     return " or ".join(ways)
