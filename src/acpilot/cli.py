@@ -12,9 +12,9 @@ from io import TextIOWrapper
 from itertools import chain
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 from rich.console import Console
@@ -25,6 +25,7 @@ from acpilot.dataset.settings import CombineSettings, ConvertSettings, EngineSet
 from acpilot.driving.settings import DriveSettings, GamepadTestSettings
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.settings import EvaluateSettings, ImproveSettings
+from acpilot.files import read_toml
 from acpilot.learning.settings import TrainSettings
 from acpilot.practice.settings import PracticeSettings
 from acpilot.progress import progress_bar, status_line
@@ -45,6 +46,22 @@ class _Environment(Env):
         return super()._prefix(commands).replace("-", "_")
 
 
+class _SettingsFile(Toml):
+    """``acpilot.toml``; what cannot be read of it is a fault of the user's like any other."""
+
+    def _load_config(self, path: Path) -> dict[str, Any]:
+        return read_toml(path)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        try:
+            return super().config
+        except CycloptsError as error:
+            if isinstance(error.__cause__, AcpilotError):
+                raise error.__cause__ from None
+            raise
+
+
 app = App(
     name="acpilot",
     help="""Turns laps driven in Assetto Corsa into a driver.
@@ -57,7 +74,7 @@ app = App(
     (a section per command: [record], fps = 20).
     """,
     version=__version__,
-    config=[_Environment("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    config=[_Environment("ACPILOT_"), _SettingsFile("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
 console = Console(highlight=False)
