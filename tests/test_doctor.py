@@ -65,6 +65,8 @@ def test_a_picture_is_taken_of_the_window(screen: xdisplay.Display, tmp_path: Pa
 
 
 def test_a_terminal_that_does_not_control_it_is_no_traceback(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no openpty")
     main, terminal = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "acpilot", "doctor"], cwd=tmp_path, stdin=terminal, capture_output=True, text=True,
