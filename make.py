@@ -222,7 +222,6 @@ def test_vm() -> None:
 
 def test_wine() -> None:
     """Run the commands in Python for Windows, under Wine: 700 MB of Debian's packages, so not part of "test"."""
-    run(PYTHON, "-m", "pip", "install", "-qq", "uv")
     run(PYTHON, WINE / "set_up.py")
     run(PYTHON, "-m", "pytest", WINE, *sys.argv[2:])
 
@@ -232,7 +231,6 @@ def lock() -> None:
 
     Whoever trains on one has them from "pip install torch".
     """
-    run(PYTHON, "-m", "pip", "install", "-qq", "uv")
     command: list[str | Path] = [
         VENV / PYTHON.parent / "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--extra", "all",
         "--group", "test", "--no-header", "--quiet", "--upgrade", "pyproject.toml",

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acpilot.session.manifest import HUMAN
 from PIL import Image
 
 from acpilot.clock import NS
 from acpilot.dataset.dataset import Dataset
 from acpilot.session.folder import Session
+from acpilot.session.manifest import HUMAN
 from conftest import acpilot, running, wait_for
 from test_convert import FRAMES, gray_of, one_line, rows_of, write_session
 
@@ -264,7 +264,7 @@ def _with_two_answers_a_frame(sessions: list[Path]) -> None:
     [
         (_with_damaged_answers, "wanted_speed.npy is damaged"),
         (_with_two_answers_a_frame, "wanted_speed.npy is damaged"),
-        (_unconverted, "second has not been converted: run 'acpilot convert"),
+        (_unconverted, "second has not been converted: acpilot convert"),
         (_marked_since, "second was marked or re-aligned after it was converted"),
         (_without_an_image, "frame_000003.jpg is missing"),
         (_of_one_name, "two sessions are named first"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from acpilot.commands import install_extra
 from acpilot.session.folder import Session
 from conftest import acpilot, running, wait_for
 from test_convert import files_of, one_line, write_session
@@ -234,4 +235,4 @@ def test_without_ray_it_says_what_to_install(command: str, where: str, folders: 
     if where == "file":
         (tmp_path / "acpilot.toml").write_text(f'[{command}]\nengine = "ray"\n')
     line = one_line(*acpilot(command, str(folders[0]), *flags, folder=tmp_path, environment=environment))
-    assert "--engine ray needs ray, which is not installed: pip install" in line
+    assert f"--engine ray needs ray, which is not installed: {install_extra('scale')}" in line

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acpilot.commands import install_extra
 from acpilot.driving.gamepad import GamepadName, clamped, open_gamepad
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.policy.policy import REST, Command
@@ -68,7 +69,7 @@ def test_without_its_package_the_xbox_gamepad_is_a_line(tmp_path: Path) -> None:
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     code, output = acpilot("gamepad-test", folder=tmp_path, environment={"PYTHONPATH": path})
     assert code == 1
-    assert output.strip().splitlines()[-1].endswith("pip install 'acpilot[drive]'")
+    assert output.strip().splitlines()[-1].endswith(install_extra("drive"))
     assert "Traceback" not in output
 
 

@@ -182,7 +182,7 @@ def _cut_short(path: Path) -> Path:
         (lambda path: _checkpoint(path, "meta", "index"), r"checkpoint: model.ckpt.data-00000-of-00001 missing in"),
         (
             lambda path: _checkpoint(path, "meta", "index", "data-00000-of-00001"),
-            r"checkpoints need TensorFlow \(.*\): pip install tensorflow",
+            r"checkpoints need TensorFlow \(.*\): .*tensorflow<2.22",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from Xlib.ext import xtest
 from Xlib.protocol import event
 
 from acpilot import clock_strip
+from acpilot.commands import install_extra
 from acpilot.desktop.window import WindowNotFoundError, find_window
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.folder import Session
@@ -386,7 +387,7 @@ def test_without_panda_one_line_says_what_to_do(session: Session, display: str, 
     (tmp_path / "panda3d.py").write_text('raise ModuleNotFoundError("no panda3d", name="panda3d")')
     path = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     line = one_line(*replay(session, pages, environment={"DISPLAY": display, "PYTHONPATH": path}))
-    assert "pip install panda3d" in line
+    assert install_extra("practice") in line
     assert "--headless" in line
 
 

@@ -48,6 +48,24 @@ def test_escape_on_the_display_stops_and_other_keys_do_not(display: str) -> None
     assert set(threading.enumerate()) <= before, "nothing goes on listening"
 
 
+def test_a_key_that_becomes_escape_while_it_is_listened_for_stops(screen: xdisplay.Display) -> None:
+    """As ``setxkbmap -option caps:escape`` does it."""
+    lock = screen.keysym_to_keycode(XK.XK_Caps_Lock)
+    before = screen.get_keyboard_mapping(lock, 1)
+    with Stop() as stop:
+        try:
+            screen.change_keyboard_mapping(lock, [(XK.XK_Escape,) * len(before[0])])
+            screen.sync()
+            xtest.fake_input(screen, X.KeyPress, lock)
+            xtest.fake_input(screen, X.KeyRelease, lock)
+            screen.sync()
+            wait_for(lambda: stop.wait(0.05), "the stop key")
+        finally:
+            screen.change_keyboard_mapping(lock, before)
+            screen.sync()
+    assert stop.reason == "Escape"
+
+
 def test_a_duration_counts_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     with Stop(0.2) as stop:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "acpilot"
 
 # Each room knows only the rooms behind it, here in the order of the walk.
 ORDER = (
-    ("errors", "clock", "clock_strip", "progress", "files", "threads", "settings"),
+    ("errors", "commands", "clock", "clock_strip", "progress", "files", "threads", "settings"),
     ("desktop", "panda_output", "telemetry"),
     ("video",),
     ("session",),

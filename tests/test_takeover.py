@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from acpilot.session.manifest import HUMAN, NOBODY
 from Xlib import XK, X
 from Xlib import display as xdisplay
 from Xlib.ext import xtest
 
 from acpilot.clock import NS
 from acpilot.session.folder import Session
+from acpilot.session.manifest import HUMAN, NOBODY
 from conftest import Game, acpilot, running, wait_for
 from test_combine import combine, table_of
 from test_convert import one_line, rows_of

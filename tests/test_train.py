@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from acpilot.commands import install_extra
 from acpilot.dataset.dataset import COLUMNS, Dataset
 from acpilot.errors import AcpilotError
 from acpilot.learning import frames
@@ -173,7 +174,7 @@ def test_a_finished_training_is_left_as_it_is(trained: PolicyFolder, made: Path)
     assert "nothing to do" in output
     (note,) = [line for line in output.splitlines() if "model.ckpt" in line]
     assert "model.ckpt is left out: TensorFlow checkpoints need TensorFlow" in note
-    assert note.endswith("pip install tensorflow; then the same command writes it")
+    assert note.endswith(f"{install_extra('tensorflow')}; then the same command writes it")
     line = one_line(*train(made, trained.folder, *LEARNING, "--seed", "1"))
     assert "trained with --seed 0, not 1: nothing is overwritten" in line
     assert {path: path.stat().st_mtime_ns for path in trained.folder.iterdir()} == before

@@ -13,6 +13,7 @@ import rerun_cli
 from PIL import Image
 from rerun.chunk import RrdReader
 
+from acpilot.commands import install_extra
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.folder import Session
 from acpilot.session.marks import Mark, write_marks
@@ -163,4 +164,4 @@ def test_without_rerun_it_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "rerun.py").write_text("raise ModuleNotFoundError('not there', name='rerun')")
     missing = {"PYTHONPATH": str(tmp_path)}
     line = one_line(*acpilot("view", str(session.folder), folder=tmp_path, environment=missing))
-    assert "pip install rerun-sdk" in line
+    assert install_extra("view") in line

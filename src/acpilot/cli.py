@@ -12,18 +12,20 @@ from io import TextIOWrapper
 from itertools import chain
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 from cyclopts.validators import Number
 from rich.console import Console
 
 from acpilot import __version__
+from acpilot.commands import command
 from acpilot.dataset.settings import CombineSettings, ConvertSettings, EngineSettings, ExportSettings
 from acpilot.driving.settings import DriveSettings, GamepadTestSettings
 from acpilot.errors import AcpilotError
 from acpilot.evaluation.settings import EvaluateSettings, ImproveSettings
+from acpilot.files import read_toml
 from acpilot.learning.settings import TrainSettings
 from acpilot.practice.settings import PracticeSettings
 from acpilot.progress import progress_bar, status_line
@@ -44,19 +46,35 @@ class _Environment(Env):
         return super()._prefix(commands).replace("-", "_")
 
 
+class _SettingsFile(Toml):
+    """``acpilot.toml``; what cannot be read of it is a fault of the user's like any other."""
+
+    def _load_config(self, path: Path) -> dict[str, Any]:
+        return read_toml(path)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        try:
+            return super().config
+        except CycloptsError as error:
+            if isinstance(error.__cause__, AcpilotError):
+                raise error.__cause__ from None
+            raise
+
+
 app = App(
     name="acpilot",
     help="""Turns laps driven in Assetto Corsa into a driver.
 
     First steps: start the game and drive, run `acpilot record`, stop with Escape, then run `acpilot convert` on the
     folder that it names. No game at hand? `acpilot demo` does all of it with the
-    practice game (which needs Panda3D: pip install panda3d).
+    practice game (which says how to install Panda3D, where that is missing).
 
     Settings are read from flags, then from the environment (ACPILOT_RECORD_FPS=20), then from acpilot.toml
     (a section per command: [record], fps = 20).
     """,
     version=__version__,
-    config=[_Environment("ACPILOT_"), Toml("acpilot.toml", search_parents=True)],
+    config=[_Environment("ACPILOT_"), _SettingsFile("acpilot.toml", search_parents=True)],
     help_format="markdown",
 )
 console = Console(highlight=False)
@@ -109,7 +127,7 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
         say(line)
     if ending.fault:
         raise AcpilotError(f"{ending.fault}; what was recorded is kept in {ending.session.folder}")
-    say(f"next      acpilot convert {ending.session.folder}")
+    say(f"next      {command('acpilot', 'convert', ending.session.folder)}")
 
 
 @app.command
@@ -131,7 +149,7 @@ def attach(session: Path, video: Path, /) -> None:
         say(line)
     if fault:
         raise fault
-    say(f"next      acpilot convert {session}")
+    say(f"next      {command('acpilot', 'convert', session)}")
 
 
 @app.command
@@ -262,7 +280,7 @@ def mark(
     if not marks:
         say("no marks")
     if (exclude or remove) and opened.labels_file.exists():
-        say(f"next      acpilot convert {session}")
+        say(f"next      {command('acpilot', 'convert', session)}")
 
 
 @app.command
@@ -306,12 +324,17 @@ def lag(
     now, agreed = opened.correction / 1e6, found.is_met_by(opened)
     if corrected:
         say(
-            f"labels are corrected by {now:+.1f} ms; the old ones are kept (acpilot lag --undo {session} takes it back)"
+            f"labels are corrected by {now:+.1f} ms; the old ones are kept "
+            f"({command('acpilot', 'lag', '--undo', session)} takes it back)"
         )
     elif now:
         say(f"labels are corrected by {now:+.1f} ms" + ("" if agreed else "; --fix corrects them anew"))
     elif found.milliseconds is not None:
-        say("the labels agree with the pictures" if agreed else f"next      acpilot lag --fix {session}")
+        say(
+            "the labels agree with the pictures"
+            if agreed
+            else f"next      {command('acpilot', 'lag', '--fix', session)}"
+        )
 
 
 @app.command
@@ -536,7 +559,7 @@ def drive(settings: DriveSettings = DriveSettings()) -> None:
             say(line)
         if ending.session is not None:
             verb = "convert" if ending.report.takeovers else "check"  # the driver's corrections can be learnt from
-            say(f"next      acpilot {verb} {ending.session.folder}")
+            say(f"next      {command('acpilot', verb, ending.session.folder)}")
     if ending.fault:
         raise ending.fault
 

@@ -79,7 +79,7 @@ def virtual_display() -> Iterator[str]:
         yield ""
         return
     if not shutil.which("Xvfb"):
-        raise AcpilotError("there is no display: install one that needs no screen, 'sudo apt-get install xvfb'")
+        raise AcpilotError("there is no display: install one that needs no screen: sudo apt-get install xvfb")
     reader, writer = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x720x24", "-noreset", "-nolisten", "tcp"],

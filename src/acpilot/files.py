@@ -1,16 +1,47 @@
 """Files and folders that are there whole or not at all, whatever happens while they are written."""
 
+import codecs
 import os
+import re
 import shutil
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from acpilot.errors import AcpilotError
 
 _REPLACE_TRIES = 10 if sys.platform == "win32" else 1
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a settings file as people's editors leave it: in UTF-8 with or without a BOM, or in PowerShell's UTF-16.
+
+    Raises:
+        FileNotFoundError: there is none.
+        AcpilotError: it cannot be read; the message names the line, but does not quote it: it may hold a password.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AcpilotError(f"{path} cannot be read: {error.strerror or error}") from None
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return tomllib.loads(content.decode("utf-16" if utf16 else "utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise AcpilotError(f"{path}, line {number}: a letter is not in UTF-8; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+)", str(error))
+        where = f"line {place[1]}" if place else "at its end"
+        raise AcpilotError(
+            f"{path}, {where}: not TOML; a line is name = value, text in double quotes, \\\\ for each \\ in it"
+        ) from None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -37,6 +68,22 @@ def replace(source: Path, target: Path) -> None:
             if not remaining:
                 raise
             time.sleep(0.05)
+
+
+def cannot_write(where: Path, error: Exception, remedy: str) -> AcpilotError:
+    """The line for a write that failed; where a program holds a file (Windows lets it), it names that file.
+
+    Args:
+        where: what was to be written.
+        error: what happened.
+        remedy: for all else, such as a full disk.
+    """
+    if isinstance(error, PermissionError) and (file := error.filename2 or error.filename):
+        what, remedy = str(file).removesuffix(".part"), "close the program that holds it (Excel?), or make it writable"
+    else:
+        what = f"to {where}"
+    why = getattr(error, "strerror", None) or error
+    return AcpilotError(f"cannot write {what}: {why}; {remedy}, then run the same command again")
 
 
 @contextmanager

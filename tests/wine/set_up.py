@@ -19,7 +19,9 @@ ROOT = HERE.parents[1]
 FOLDER = ROOT / ".wine"
 PYTHON = FOLDER / "python" / "python.exe"
 SITE = PYTHON.parent / "site"
-GAME = FOLDER / "game.exe"
+GAME = FOLDER / "acs.exe"
+OTHER = FOLDER / "other.exe"
+"""The same program under another name: its window is not the game's."""
 ENVIRONMENT = {
     "WINEPREFIX": str(FOLDER / "prefix"), "WINEARCH": "win64", "WINEDEBUG": "-all",
     "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe,winedbg.exe=",
@@ -93,6 +95,7 @@ def complete_wine() -> None:
 def compile_stand_ins() -> None:
     """Compile the stand-ins for the game, and for the library of ViGEm that vgamepad loads."""
     run(_COMPILER, "-O2", "-mwindows", "-o", GAME, HERE / "game.c", "-lgdi32")
+    shutil.copy(GAME, OTHER)
     library = SITE / "vgamepad/win/vigem/client/x64/ViGEmClient.dll"
     run(_COMPILER, "-O2", "-shared", "-o", library, HERE / "vigem_client.c")
 

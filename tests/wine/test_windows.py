@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -45,18 +46,25 @@ def stand_in() -> Iterator[Game]:
 
 
 def record(folder: Path, *flags: str) -> tuple[str, ...]:
-    return (
-        "record",
-        "--recorder",
-        "screen",
-        "--output",
-        on_windows(folder),
-        "--steering-unit",
-        "ratio",
-        "--max-error-ms",
-        "250",
-        *flags,
-    )
+    return ("record", "--recorder", "screen", "--output", on_windows(folder), "--steering-unit", "ratio", *flags)
+
+
+HOLD = """
+import sys, time
+with open(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline() if len(sys.argv) < 3 else time.sleep(float(sys.argv[2]))
+"""
+
+
+@contextmanager
+def held(path: Path, *, seconds: float | None = None) -> Iterator[None]:
+    """Another program has a file open, so that it cannot be replaced: so long, or while this lasts."""
+    with wine(PYTHON, "-c", HOLD, on_windows(path), *([str(seconds)] if seconds else [])) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.communicate("\n", timeout=30)
 
 
 def only_session(folder: Path) -> Session:
@@ -94,6 +102,37 @@ def test_a_session_is_recorded_and_converted(tmp_path: Path) -> None:
     _, output = acpilot("check", on_windows(session.folder))  # unfit for training: nothing in it is ever steered
     for line in ("steering         never moves: -0.125", "video            every frame can be decoded"):
         assert line in output
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_nearly_all_frames_are_labelled_though_another_program_holds_the_manifest_for_a_while(tmp_path: Path) -> None:
+    with running(*record(tmp_path / "sessions", "--duration", "20", "--fps", "10")) as process:
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
+        with held(only_session(tmp_path / "sessions").folder / "session.json", seconds=2):
+            pass
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    session = only_session(tmp_path / "sessions")
+    assert session.manifest.state == "complete", output
+    frames = session.manifest.counts.frames
+    assert frames >= 190
+    code, output = acpilot("convert", on_windows(session.folder))
+    assert code == 0, output
+    with session.labels_file.open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) >= 0.95 * frames, output
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_table_that_another_program_holds_is_named(tmp_path: Path) -> None:
+    code, output = acpilot(*record(tmp_path / "sessions", "--duration", "2"))
+    assert code == 0, output
+    session = only_session(tmp_path / "sessions")
+    assert acpilot("convert", on_windows(session.folder))[0] == 0
+    with held(session.labels_file):
+        line = one_line(*acpilot("convert", on_windows(session.folder), "--fps", "5"))
+    assert f"{session.labels_file.name}: " in line
+    assert "close the program that holds it" in line
+    assert acpilot("convert", on_windows(session.folder), "--fps", "5")[0] == 0
 
 
 def test_escape_in_the_game_stops_a_recording(stand_in: Game, display: str, tmp_path: Path) -> None:  # noqa: F811
@@ -155,6 +194,17 @@ def test_a_missing_driver_gets_its_remedy(command: str) -> None:
     assert "VIGEM_ERROR_BUS_NOT_FOUND" in output
     assert "ViGEmBusSetup_x64.msi" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_games_window_wins_over_a_larger_one_of_its_title() -> None:
+    with game("Assetto Corsa") as other:
+        other.tell("resize 900 700")
+        assert "ok    window     'Assetto Corsa', 640x360" in acpilot("doctor")[1]
+
+
+def test_a_drive_that_is_not_there_is_a_line() -> None:
+    assert "fault disk       the drive Q:\\ is not there" in acpilot("doctor", "--output", r"Q:\rec")[1]
 
 
 def test_doctor_finds_game_window_and_gamepad(stand_in: Game) -> None:

@@ -12,7 +12,7 @@ from Xlib import display as xdisplay
 from acpilot.desktop.window import find_window
 from acpilot.desktop.window_x11 import X11Window
 from conftest import killed_in_the_end
-from set_up import ENVIRONMENT, GAME, PYTHON
+from set_up import ENVIRONMENT, GAME, OTHER, PYTHON
 from test_stopping import tap
 
 TITLE = "Assetto Corsa"
@@ -65,8 +65,8 @@ class Game:
 
 @contextmanager
 def game(*title: str) -> Iterator[Game]:
-    """The stand-in game with its window on the screen; with a title, only a window that has it."""
-    with wine(GAME, *title) as process:
+    """The stand-in game with its window on the screen; with a title, a window of another program that has it."""
+    with wine(OTHER if title else GAME, *title) as process:
         started = Game(process)
         started.tell("go")
         yield started

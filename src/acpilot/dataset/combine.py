@@ -15,12 +15,13 @@ import numpy as np
 
 from acpilot import __version__
 from acpilot.clock import NS
+from acpilot.commands import command
 from acpilot.dataset.convert import read_stamp
 from acpilot.dataset.dataset import ADDED_SINCE, COLUMNS, FORMAT, Dataset
 from acpilot.dataset.dataset_card import dataset_card
 from acpilot.dataset.settings import CombineSettings
 from acpilot.errors import AcpilotError
-from acpilot.files import whole_folder, write_atomically
+from acpilot.files import cannot_write, whole_folder, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
 from acpilot.session.labels import driven_by_person
@@ -87,10 +88,7 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
         write_atomically(dataset.card_file, dataset_card(dataset.record, table))
         write_atomically(dataset.record_file, json.dumps({**dataset.record, "format": FORMAT}, indent=2) + "\n")
     except OSError as error:
-        raise AcpilotError(
-            f"cannot write to {dataset.folder}: {error.strerror or error}; free some space and run the same command "
-            "again"
-        ) from None
+        raise cannot_write(dataset.folder, error, "free some space") from None
     splits, counts = np.unique([row["split"] for row in table], return_counts=True)
     notes = tuple(
         f"{name}: {entry['frames']} rows are a driver's corrections; {entry['left_out']} are left out, no person drove"
@@ -148,13 +146,13 @@ def _entry(session: Session) -> dict[str, Any]:
     """What the dataset records of a session; equal entries mean that nothing has changed."""
     stamp = read_stamp(session)
     if not stamp or not session.labels_file.exists():
-        raise AcpilotError(f"{session.folder} has not been converted: run 'acpilot convert {session.folder}'")
+        raise AcpilotError(f"{session.folder} has not been converted: {command('acpilot', 'convert', session.folder)}")
     if stamp["labels"]["marks"] != [asdict(mark) for mark in read_marks(session)] or (
         stamp["labels"]["correction"] != session.correction
     ):
         raise AcpilotError(
-            f"{session.folder} was marked or re-aligned after it was converted: run 'acpilot convert "
-            f"{session.folder}' again"
+            f"{session.folder} was marked or re-aligned after it was converted: "
+            f"{command('acpilot', 'convert', session.folder)}"
         )
     game, alignment = session.manifest.game, session.manifest.alignment
     labels = session.labels_file.read_bytes()
@@ -213,7 +211,7 @@ def _add_images(dataset: Dataset, new: dict[str, dict[str, Any]], progress: Prog
 def _link(source: Path, target: Path) -> None:
     """The same file under a second name, so that it takes no room; a copy where the disk cannot."""
     if not source.exists():
-        raise AcpilotError(f"{source} is missing: run 'acpilot convert {source.parent.parent}' again")
+        raise AcpilotError(f"{source} is missing: {command('acpilot', 'convert', source.parent.parent)}")
     try:
         os.link(source, target)
     except OSError:

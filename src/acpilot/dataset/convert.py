@@ -14,12 +14,13 @@ import av
 import filelock
 import numpy as np
 
+from acpilot.commands import command
 from acpilot.dataset.contact_sheet import contact_sheet
 from acpilot.dataset.images import image_encoder
 from acpilot.dataset.lag import estimate_lag
 from acpilot.dataset.settings import ConvertSettings
 from acpilot.errors import AcpilotError
-from acpilot.files import replace, write_atomically
+from acpilot.files import cannot_write, replace, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
 from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, enough_error_ms, inputs_csv, session_labels
@@ -81,10 +82,7 @@ def convert(session: Session, settings: ConvertSettings, progress: Progress, thr
         with _locked(session):
             return _convert(session, settings, labels, steering, progress=progress, threads=threads)
     except OSError as error:
-        raise AcpilotError(
-            f"cannot write to {session.folder}: {error.strerror or error}; free some space, close the programs that "
-            "have its files open, and run the same command again"
-        ) from None
+        raise cannot_write(session.folder, error, "free some space") from None
 
 
 @contextmanager
@@ -166,7 +164,8 @@ def _convert(  # noqa: PLR0913
     lost = max(session.manifest.counts.frames - len(labels.frame), 0) + unread
     notes = list(_notes(session, labels, settings))
     if session.is_original and (written or not same):
-        notes.append(f"{estimate_lag(session, progress)}; acpilot lag --fix {session.folder} re-aligns the labels")
+        fix = command("acpilot", "lag", "--fix", session.folder)
+        notes.append(f"{estimate_lag(session, progress)}; {fix} re-aligns the labels")
     return Conversion(len(there), written, was_done, left_out, lost, tuple(notes))
 
 
@@ -275,7 +274,7 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
     if by_policy:
         yield (
             f"no person drove in {by_policy} frames: acpilot combine leaves them out, and so does the next conversion "
-            f"once 'acpilot check {session.folder}' has marked them"
+            f"once this has marked them: {command('acpilot', 'check', session.folder)}"
         )
     if unknown:
         yield f"{unknown} frames without telemetry around them left out"

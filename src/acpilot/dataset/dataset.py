@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.commands import command
 from acpilot.errors import AcpilotError
 
 FORMAT = 1
@@ -62,7 +63,7 @@ class Dataset:
             sessions = record["sessions"]
         except FileNotFoundError:
             raise AcpilotError(
-                f"{folder} is not a dataset: make one with 'acpilot combine SESSIONS --out {folder}'"
+                f"{folder} is not a dataset: make one: acpilot combine SESSIONS {command('--out', folder)}"
             ) from None
         except (OSError, ValueError, TypeError, KeyError):
             raise AcpilotError(
@@ -91,7 +92,7 @@ class Dataset:
             }
         except FileNotFoundError:
             raise AcpilotError(
-                f"{self.table_file} is missing: run 'acpilot combine --out {self.folder}' to write it again"
+                f"{self.table_file} is missing: {command('acpilot', 'combine', '--out', self.folder)} writes it again"
             ) from None
         except (OSError, ValueError) as error:
             raise AcpilotError(f"{self.table_file} is damaged: {error}") from None

@@ -14,7 +14,7 @@ from acpilot.dataset.lerobot import write_lerobot
 from acpilot.dataset.parquet import write_parquet
 from acpilot.dataset.settings import ExportSettings
 from acpilot.errors import AcpilotError
-from acpilot.files import replace
+from acpilot.files import cannot_write, replace
 from acpilot.progress import Progress
 
 _VERSION = 1
@@ -73,9 +73,7 @@ def export(dataset: Dataset, settings: ExportSettings, progress: Progress) -> Ex
         replace(part, out)
         shutil.rmtree(before, ignore_errors=True)
     except (OSError, av.FFmpegError) as error:
-        raise AcpilotError(
-            f"cannot write {out}: {error.strerror or error}; free some space, or choose another folder with --out"
-        ) from None
+        raise cannot_write(out, error, "free some space, or choose another folder with --out") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Export(out, held, notes)

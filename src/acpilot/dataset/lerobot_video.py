@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from acpilot.commands import command
 from acpilot.dataset.constant_rate import VideoFile, copy_packets, describe
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.episodes import Episode
@@ -123,8 +124,8 @@ class Videos:
             raise AcpilotError(f"{video} is missing, so it cannot be copied: bring it back, or use --video encode")
         if video.stat().st_size != made["video_bytes"]:
             raise AcpilotError(
-                f"{video} is not the recording any more that the images were made of: run 'acpilot convert "
-                f"{entry['folder']}' and combine the session again, or use --video encode"
+                f"{video} is not the recording any more that the images were made of: use --video encode, or "
+                f"{command('acpilot', 'convert', entry['folder'])} and combine the session again"
             )
         return video
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS
+from acpilot.commands import command
 from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.finding import Finding, Verdict, counted
 from acpilot.dataset.lag import estimate_lag
@@ -167,7 +168,7 @@ def _alignment(session: Session, labels: Labels) -> Finding:
     if alignment is None:
         return Finding(
             "alignment", "warning", "unproven: frame n is taken to belong to row n, as the original tool did",
-            f"acpilot lag {session.folder}",
+            command("acpilot", "lag", session.folder),
         )  # fmt: skip
     frame_ms = float(np.median(np.diff(labels.instant))) / 1e6 if len(labels.instant) > 1 else 0.0
     wide = labels.bound_ms > frame_ms / 2
@@ -190,7 +191,7 @@ def _lag(session: Session, labels: Labels, progress: Progress) -> Finding:
         return Finding("lag", "ok", f"the pictures agree with the labels: {lag}{corrected}", "", figures)
     frame_ms = float(np.median(np.diff(labels.instant))) / 1e6
     verdict: Verdict = "warning" if abs(lag.milliseconds - session.correction / 1e6) > frame_ms / 2 else "note"
-    return Finding("lag", verdict, str(lag), f"acpilot lag --fix {session.folder}", figures)
+    return Finding("lag", verdict, str(lag), command("acpilot", "lag", "--fix", session.folder), figures)
 
 
 def _gaps(session: Session, labels: Labels) -> Iterator[Finding]:
@@ -316,5 +317,5 @@ def _marks(session: Session, labels: Labels) -> Finding:
     figures = {"marks": len(marks), "frames": excluded}
     if not empty:
         return Finding("marks", "ok", text, "", figures)
-    remedy = f"acpilot mark {session.folder} --remove {empty[0]}"
+    remedy = command("acpilot", "mark", session.folder, "--remove", str(empty[0]))
     return Finding("marks", "note", f"{text}; no frame lies in {', '.join(empty)}", remedy, figures)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from acpilot import __version__
+from acpilot.commands import install_extra
 from acpilot.dataset.engine import Work, WorkerLost, attempt
 from acpilot.errors import AcpilotError
 
@@ -16,7 +17,7 @@ try:
     import ray
     import ray.exceptions
 except ModuleNotFoundError as error:
-    raise AcpilotError(f"--engine ray needs {error.name}, which is not installed: pip install 'ray>=2.50,<3'") from None
+    raise AcpilotError(f"--engine ray needs {error.name}, which is not installed: {install_extra('scale')}") from None
 
 _MOMENT = 0.2  # seconds
 _PATIENCE = 5.0  # seconds, to answer at all
@@ -100,7 +101,7 @@ def _connect(address: str | None) -> None:
         raise AcpilotError(
             f"Ray {where} does not answer ({_first_line(error)}): "
             + (
-                "start it there with 'ray start --head', here with 'ray start --address HOST:PORT'; if it wants a "
+                "start it there (ray start --head) and here (ray start --address HOST:PORT); if it wants a "
                 "token, set RAY_AUTH_MODE=token in the environment"
                 if address
                 else "run the same command with --engine local"

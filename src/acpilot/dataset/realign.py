@@ -7,7 +7,7 @@ from acpilot import __version__
 from acpilot.dataset.convert import convert, read_stamp, settings_as_converted
 from acpilot.dataset.lag import Lag
 from acpilot.errors import AcpilotError
-from acpilot.files import copy_atomically, write_atomically
+from acpilot.files import cannot_write, copy_atomically, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
 
@@ -34,7 +34,7 @@ def realign(session: Session, lag: Lag, progress: Progress) -> bool:
             write_atomically(session.lag_file, json.dumps(record, indent=2) + "\n")
         _label_anew(session, progress)
     except OSError as error:
-        raise AcpilotError(f"cannot write to {session.folder}: {error.strerror or error}; free some space") from None
+        raise cannot_write(session.folder, error, "free some space") from None
     return needed
 
 
@@ -51,7 +51,7 @@ def take_back(session: Session, progress: Progress) -> bool:
         for _, before in session.labels_before_lag():
             before.unlink(missing_ok=True)
     except OSError as error:
-        raise AcpilotError(f"cannot write to {session.folder}: {error.strerror or error}") from None
+        raise cannot_write(session.folder, error, "free some space") from None
     return corrected
 
 

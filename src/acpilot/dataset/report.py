@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.commands import command, install_extra
 from acpilot.dataset import page
 from acpilot.dataset.car_path import car_path
 from acpilot.dataset.contact_sheet import draw_sheet
@@ -17,7 +18,7 @@ from acpilot.dataset.dataset import Dataset
 from acpilot.dataset.finding import counted
 from acpilot.dataset.quality import check_dataset, check_session
 from acpilot.errors import AcpilotError
-from acpilot.files import write_atomically
+from acpilot.files import cannot_write, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
 from acpilot.session.labels import Labels, enough_error_ms
@@ -29,7 +30,7 @@ from acpilot.video.alignment import spans
 try:
     from acpilot.dataset import plots
 except ModuleNotFoundError as error:
-    raise AcpilotError(f"a report needs {error.name}, which is not installed: pip install 'matplotlib>=3.10'") from None
+    raise AcpilotError(f"a report needs {error.name}, which is not installed: {install_extra('report')}") from None
 
 _SHEET_QUALITY = 82
 _NEARLY_STRAIGHT = 0.02
@@ -58,7 +59,7 @@ def report(folder: Path, progress: Progress) -> Path:
     try:
         write_atomically(path, text)
     except OSError as error:
-        raise AcpilotError(f"cannot write {path}: {error.strerror}; free some space, or make it writable") from None
+        raise cannot_write(path, error, "free some space") from None
     return path
 
 
@@ -202,7 +203,7 @@ def _alignment(session: Session, labels: Labels) -> Iterator[str]:
 
 
 def _session_sheet(session: Session, chosen: np.ndarray) -> str:
-    hint = f"Left out: the images are not there; make them with 'acpilot convert {session.folder}'."
+    hint = f"Left out: the images are not there; make them with: {command('acpilot', 'convert', session.folder)}"
     try:
         with session.labels_file.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.DictReader(file) if chosen[int(row["frame"])]]
@@ -313,7 +314,8 @@ def _dataset_sheet(dataset: Dataset, table: Mapping[str, np.ndarray]) -> str:
     try:
         return _sheet(rows, dataset.folder)
     except FileNotFoundError as missing:
-        hint = f"Left out: {missing.filename} is not there; make it with 'acpilot combine --out {dataset.folder}'."
+        hint = f"Left out: {missing.filename} is not there; make it with: "
+        hint += command("acpilot", "combine", "--out", dataset.folder)
         return page.card("Contact sheet", "", hint)
 
 

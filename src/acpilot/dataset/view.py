@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from acpilot.clock import NS
+from acpilot.commands import install_extra
 from acpilot.dataset.car_path import car_path
 from acpilot.dataset.convert import labels_as_converted
 from acpilot.errors import AcpilotError
@@ -29,7 +30,7 @@ try:
     import rerun.blueprint as rrb
     import rerun_cli
 except ModuleNotFoundError as error:
-    raise AcpilotError(f"the viewer needs {error.name}, which is not installed: pip install rerun-sdk") from None
+    raise AcpilotError(f"the viewer needs {error.name}, which is not installed: {install_extra('view')}") from None
 
 _WIDTH = 960
 """Pictures are shown no wider, pixels: an hour of them stays below 3 GB."""

@@ -134,8 +134,12 @@ def grabbing() -> Iterator[None]:
     try:
         yield
     except ScreenShotError as error:
-        missing = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0" if "not found" in str(error) else ""
-        raise AcpilotError(f"the screen cannot be grabbed: {error}{missing}") from None
+        remedy = ""
+        if "not found" in str(error):
+            remedy = "; install libxcb-render0, libxcb-randr0 and libxcb-xfixes0"
+        elif "depth" in str(error):
+            remedy = "; set the desktop to 24 bits of colour (DefaultDepth 24 in Xorg's settings)"
+        raise AcpilotError(f"the screen cannot be grabbed: {error}{remedy}") from None
 
 
 def grab_area(screen: mss.MSS, area: Area) -> tuple[Picture, str]:

@@ -42,7 +42,6 @@ def _watch_x11(pressed: Pressed, _: threading.Event, stack: ExitStack) -> str | 
         control.close()
         data.close()
         return None
-    escape = data.keysym_to_keycode(_X_ESCAPE_KEYSYM)
     ranges = {
         "core_requests": (0, 0), "core_replies": (0, 0), "ext_requests": (0, 0, 0, 0), "ext_replies": (0, 0, 0, 0),
         "delivered_events": (0, 0), "device_events": (X.KeyPress, X.KeyPress), "errors": (0, 0),
@@ -56,8 +55,13 @@ def _watch_x11(pressed: Pressed, _: threading.Event, stack: ExitStack) -> str | 
         rest = reply.data
         while rest:
             event, rest = rq.EventField(None).parse_binary_value(rest, data.display, None, None)
-            if event.type == X.KeyPress and event.detail == escape:
+            if event.type == X.KeyPress and is_escape(event.detail):
                 pressed()
+
+    def is_escape(key: int) -> bool:
+        """Whether a key, without modifiers, is Escape now: keys can be remapped at any time, so the server is asked."""
+        (symbols,) = control.get_keyboard_mapping(key, 1)
+        return _X_ESCAPE_KEYSYM in symbols[0:3:2]  # of its two groups
 
     def listen() -> None:
         with suppress(error.ConnectionClosedError):  # the display has gone, and its keys with it
@@ -103,17 +107,23 @@ def _watch_terminal(pressed: Pressed, closing: threading.Event, stack: ExitStack
     import tty
 
     terminal = sys.stdin.fileno()
-    if os.tcgetpgrp(terminal) != os.getpgrp():
-        return None  # in the background: touching the terminal would stop us
-    before = termios.tcgetattr(terminal)
-    tty.setcbreak(terminal)
+    try:
+        if os.tcgetpgrp(terminal) != os.getpgrp():
+            return None  # in the background: touching the terminal would stop us
+        before = termios.tcgetattr(terminal)
+        tty.setcbreak(terminal)
+    except (OSError, termios.error):
+        return None  # a terminal, but not the one that controls us
     stack.callback(termios.tcsetattr, terminal, termios.TCSADRAIN, before)
 
     def poll() -> None:
         while not closing.is_set():
             if not select.select([terminal], [], [], _POLL)[0]:
                 continue
-            typed = os.read(terminal, 64)
+            try:
+                typed = os.read(terminal, 64)
+            except OSError:
+                return  # it has gone
             if not typed:
                 return
             # An arrow key begins with the Escape character too; only what follows within 20 ms tells them apart.

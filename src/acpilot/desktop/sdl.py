@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+from acpilot.commands import install_extra
 from acpilot.errors import AcpilotError
 
 
@@ -18,6 +19,6 @@ def load_sdl() -> Any:
             import sdl2
     except ImportError as error:
         raise AcpilotError(
-            f"SDL is missing, which reads wheels and draws clocks ({error}): pip install 'acpilot[drive]'"
+            f"SDL is missing, which reads wheels and draws clocks ({error}): {install_extra('drive')}"
         ) from None
     return sdl2

@@ -4,11 +4,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from acpilot.errors import AcpilotError
 
 Handle = TypeVar("Handle")
+_PROGRAMS = {"assetto corsa": "acs.exe"}
+"""The program that shows the game's window, by its title; on Windows it can be told."""
+_NEVER_THE_GAME = {"assettocorsa.exe", "explorer.exe"}
+"""The launcher, whose window has the game's title, and Explorer, whose folders can."""
+_NAMED = 8
+_LONGEST_TITLE = 60
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class WindowNotFoundError(AcpilotError):
 
 
 def find_window(title: str) -> Window:
-    """The largest window with this title (the whole title; capitals do not matter).
+    """The game's window, by this title: see ``choose``.
 
     Raises:
         WindowNotFoundError: there is none (the message names windows that look alike).
@@ -91,13 +97,44 @@ def visible_area(window: Window) -> Area:
     return area
 
 
-def choose(title: str, found: list[tuple[str, int, Handle]]) -> tuple[str, Handle]:
-    """Of (title, area, handle) the largest one whose title is the one wanted."""
+@dataclass(frozen=True)
+class Candidate(Generic[Handle]):
+    """A window that could be the game's."""
+
+    title: str
+    handle: Handle
+    """What its finder knows it by."""
+    program: str = ""
+    """File name of the program that shows it, such as acs.exe; empty where that is not known."""
+    pixels: int = 0
+    """Of its client area."""
+
+
+def choose(title: str, found: Sequence[Candidate[Handle]]) -> Candidate[Handle]:
+    """The window that is meant: the rule for every way of finding one.
+
+    Its title is the one wanted, to the last letter (capitals do not matter). Of several, one of the game's own program
+    comes first, then the largest; a folder of Explorer and the game's launcher are never the game.
+
+    Raises:
+        WindowNotFoundError: there is none (the message names windows that look alike, or those that are there).
+    """
     wanted = title.casefold()
-    matching = [each for each in found if each[0].casefold() == wanted]
+    own = _PROGRAMS.get(wanted)
+    matching = [
+        each for each in found if each.title.casefold() == wanted and each.program.casefold() not in _NEVER_THE_GAME
+    ]
     if matching:
-        name, _, handle = max(matching, key=lambda each: each[1])
-        return name, handle
-    alike = sorted({repr(each[0]) for each in found if wanted in each[0].casefold()})
-    hint = f"; give one of these with --title: {', '.join(alike)}" if alike else ""
+        return max(matching, key=lambda each: (each.program.casefold() == own, each.pixels))
+    there = [each.title for each in sorted(found, key=lambda each: -each.pixels) if each.title.casefold() != wanted]
+    alike = [text for text in there if wanted in text.casefold()]
+    names = list(dict.fromkeys(repr(_shortened(text)) for text in alike or there))
+    more = ", ..." if len(names) > _NAMED else ""
+    what = "give one of these with --title" if alike else "there are"
+    hint = f"; {what}: {', '.join(names[:_NAMED])}{more}" if names else ""
     raise WindowNotFoundError(f"no window is titled {title!r}{hint}")
+
+
+def _shortened(text: str) -> str:
+    """A title as --title takes it, unless it is longer than anybody types."""
+    return text if len(text) <= _LONGEST_TITLE else f"{text[:_LONGEST_TITLE]}..."

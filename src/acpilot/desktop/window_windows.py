@@ -4,8 +4,9 @@ import ctypes
 import sys
 from collections.abc import Sequence
 from ctypes import wintypes
+from pathlib import PureWindowsPath
 
-from acpilot.desktop.window import Area, choose
+from acpilot.desktop.window import Area, Candidate, choose
 
 assert sys.platform == "win32"
 
@@ -17,7 +18,16 @@ _USER.GetForegroundWindow.restype = ctypes.c_void_p
 _USER.WindowFromPoint.argtypes, _USER.WindowFromPoint.restype = [wintypes.POINT], ctypes.c_void_p
 _USER.GetAncestor.argtypes, _USER.GetAncestor.restype = [ctypes.c_void_p, ctypes.c_uint], ctypes.c_void_p
 _ROOT = 2  # GA_ROOT: the window that a part of one belongs to
-_EXPLORER = "CabinetWClass"  # a folder named like the game has the game's title
+_KERNEL = ctypes.WinDLL("kernel32")
+_KERNEL.OpenProcess.restype = ctypes.c_void_p
+_KERNEL.QueryFullProcessImageNameW.argtypes = [
+    ctypes.c_void_p,
+    wintypes.DWORD,
+    wintypes.LPWSTR,
+    ctypes.POINTER(wintypes.DWORD),
+]
+_KERNEL.CloseHandle.argtypes = [ctypes.c_void_p]
+_QUERY_LIMITED_INFORMATION = 0x1000  # which is granted for a game that runs as administrator, too
 
 
 def _make_dpi_aware() -> None:
@@ -29,25 +39,35 @@ def _make_dpi_aware() -> None:
 def find(title: str) -> "Win32Window":
     """See ``acpilot.desktop.window.find_window``."""
     _make_dpi_aware()
-    found: list[tuple[str, int, int]] = []
+    found: list[Candidate[int]] = []
 
     def visit(handle: int, _: int) -> int:
-        window, text, kind = (
-            ctypes.c_void_p(handle),
-            ctypes.create_unicode_buffer(256),
-            ctypes.create_unicode_buffer(64),
-        )
+        window, text = ctypes.c_void_p(handle), ctypes.create_unicode_buffer(256)
         if _USER.IsWindowVisible(window):
             _USER.GetWindowTextW(window, text, 256)
-            _USER.GetClassNameW(window, kind, 64)
-            if text.value and kind.value != _EXPLORER:
+            if text.value:
                 area = Win32Window(text.value, handle).client_area()
-                found.append((text.value, area.width * area.height if area else 0, handle))
+                pixels = area.width * area.height if area else 0
+                found.append(Candidate(text.value, handle, _program(window), pixels))
         return 1
 
     callback = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(visit)
     _USER.EnumWindows(callback, None)
-    return Win32Window(*choose(title, found))
+    chosen = choose(title, found)
+    return Win32Window(chosen.title, chosen.handle)
+
+
+def _program(window: ctypes.c_void_p) -> str:
+    """File name of the program that shows a window; empty when Windows does not tell."""
+    process, size = wintypes.DWORD(), wintypes.DWORD(1024)
+    path = ctypes.create_unicode_buffer(size.value)
+    _USER.GetWindowThreadProcessId(window, ctypes.byref(process))
+    handle = _KERNEL.OpenProcess(_QUERY_LIMITED_INFORMATION, False, process.value)
+    if not handle:
+        return ""
+    _KERNEL.QueryFullProcessImageNameW(handle, 0, path, ctypes.byref(size))
+    _KERNEL.CloseHandle(handle)
+    return PureWindowsPath(path.value).name
 
 
 class Win32Window:

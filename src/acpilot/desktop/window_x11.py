@@ -11,7 +11,7 @@ from Xlib.ext import composite, damage
 from Xlib.protocol import request
 
 from acpilot.clock import NS, now
-from acpilot.desktop.window import Area, choose
+from acpilot.desktop.window import Area, Candidate, choose
 from acpilot.errors import AcpilotError
 
 _ASK_EVERY = NS // 10
@@ -30,11 +30,11 @@ def find(title: str) -> "X11Window":
         raise AcpilotError(f"the display {os.environ['DISPLAY']} does not answer: {problem}") from None
     connection.set_error_handler(lambda *_: None)  # a window that closes while we look is no news
     try:
-        name, handle = choose(title, _titled_windows(connection))
+        chosen = choose(title, _titled_windows(connection))
     except BaseException:
         connection.close()
         raise
-    return X11Window(name, connection, handle)
+    return X11Window(chosen.title, connection, chosen.handle)
 
 
 def _title(connection: Any, window: Any) -> str:
@@ -44,8 +44,8 @@ def _title(connection: Any, window: Any) -> str:
     return name.decode("latin-1") if isinstance(name, bytes) else name or ""
 
 
-def _titled_windows(connection: Any) -> list[tuple[str, int, Any]]:
-    """(title, number of pixels, window) of each window that has a title."""
+def _titled_windows(connection: Any) -> list[Candidate[Any]]:
+    """The windows that have a title; X11 does not tell of which program they are."""
     atom = connection.intern_atom
     root = connection.screen().root
     listed = root.get_full_property(atom("_NET_CLIENT_LIST"), X.AnyPropertyType)
@@ -65,7 +65,7 @@ def _titled_windows(connection: Any) -> list[tuple[str, int, Any]]:
         try:
             if name := _title(connection, window):
                 size = window.get_geometry()
-                found.append((name, size.width * size.height, window))
+                found.append(Candidate(name, window, pixels=size.width * size.height))
         except error.XError:
             continue  # closed while we looked
     return found

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS, now
+from acpilot.commands import install_extra
 from acpilot.desktop.capture import open_capture
 from acpilot.desktop.stopping import Stop
 from acpilot.desktop.window import find_window
@@ -118,7 +119,7 @@ def drive(settings: DriveSettings, say: Say, show: Show) -> DriveEnding:
         if settings.stop_key and stop.ways == ["Ctrl-C"]:
             raise AcpilotError(
                 "Escape cannot be heard here, only Ctrl-C: it is the key that stops the car (acpilot doctor says more; "
-                "on Wayland pip install acpilot[wayland]); --no-stop-key drives all the same"
+                f"on Wayland {install_extra('wayland')}); --no-stop-key drives all the same"
             )
         stack.enter_context(undisturbed())
         return _Drive(policy, gamepad, reader, takeover, settings, stop).run(say, show)

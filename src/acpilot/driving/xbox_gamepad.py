@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from acpilot.commands import command, install_extra
 from acpilot.driving.gamepad import clamped
 from acpilot.errors import AcpilotError
 from acpilot.policy.policy import REST
@@ -27,7 +28,7 @@ def load_vgamepad() -> Any:
     """
     package = importlib.util.find_spec("vgamepad")
     if package is None:
-        raise AcpilotError("vgamepad is not installed, which makes the xbox gamepad: pip install 'acpilot[drive]'")
+        raise AcpilotError(f"vgamepad is not installed, which makes the xbox gamepad: {install_extra('drive')}")
     if sys.platform != "win32":
         _open_uinput()
     try:
@@ -37,8 +38,8 @@ def load_vgamepad() -> Any:
             raise AcpilotError(f"vgamepad cannot be used ({error}): sudo apt install libevdev2") from None
         installer = Path(*(package.submodule_search_locations or ())) / _INSTALLER
         raise AcpilotError(
-            f"the driver ViGEmBus does not answer ({error}): install it with 'msiexec /i \"{installer}\"', "
-            "restart Windows, then try again"
+            f"the driver ViGEmBus does not answer ({error}): restart Windows after you have installed it: "
+            f"{command('msiexec', '/i', installer)}"
         ) from None
     return vgamepad
 

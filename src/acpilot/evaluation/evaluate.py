@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from acpilot.clock import NS
+from acpilot.commands import install_extra
 from acpilot.dataset.contact_sheet import draw_inputs
 from acpilot.dataset.engine import run_here
 from acpilot.errors import AcpilotError
@@ -197,7 +198,7 @@ def _drive_track(  # noqa: PLR0913
     try:
         from acpilot.evaluation.track_map import draw_track_map
     except ImportError:
-        notes.append("no track map: it needs matplotlib; pip install matplotlib")
+        notes.append(f"no track map: it needs matplotlib; {install_extra('report')}")
     else:
         draw_track_map(track, driven, place / _MAP)
     return result, notes

@@ -24,7 +24,7 @@ from acpilot.evaluation.collect import collect
 from acpilot.evaluation.drivers import Demonstrator, PolicyDriver
 from acpilot.evaluation.evaluate import RECORD_NAME, evaluate, practice_settings
 from acpilot.evaluation.settings import EvaluateSettings, ImproveSettings
-from acpilot.files import write_atomically
+from acpilot.files import cannot_write, write_atomically
 from acpilot.learning.settings import TrainSettings
 from acpilot.learning.training import check, train
 from acpilot.policy.folder import PolicyFolder
@@ -131,10 +131,7 @@ def improve(policy: Path, dataset: Dataset, settings: ImproveSettings, progress:
                 folder.round(number).copy_to(folder.policy)
             write_atomically(folder.record_file, json.dumps({**made_of, "rounds": rounds}, indent=2) + "\n")
         except OSError as error:
-            raise AcpilotError(
-                f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same "
-                "command again"
-            ) from None
+            raise cannot_write(folder.folder, error, "free some space") from None
         tell(told(rounds[-1]))
     return Improvement(folder, rounds, done_before)
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.commands import install_extra
 from acpilot.dataset.dataset import Dataset
 from acpilot.errors import AcpilotError
-from acpilot.files import write_atomically
+from acpilot.files import cannot_write, write_atomically
 from acpilot.learning.settings import TrainSettings
 from acpilot.policy.folder import PolicyFolder
 from acpilot.progress import Progress, Show
@@ -38,7 +39,7 @@ try:
     from acpilot.policy.preprocessing import Preprocessing
 except ImportError as error:
     raise AcpilotError(
-        f"training needs {error.name or error}, which is not installed: pip install torch onnx onnxruntime matplotlib"
+        f"training needs {error.name or error}, which is not installed: {install_extra('train')}"
     ) from None
 
 FORMAT = 1
@@ -163,10 +164,7 @@ def _train(  # noqa: PLR0913, PLR0915, PLR0917 - reads top to bottom
         if team.first:
             _write(folder, network, batches, examples, record)
     except OSError as error:
-        raise AcpilotError(
-            f"cannot write to {folder.folder}: {error.strerror or error}; free some space, then run the same command "
-            "again"
-        ) from None
+        raise cannot_write(folder.folder, error, "free some space") from None
     return _completed(folder, record, preprocessing, team, done_before=False)
 
 

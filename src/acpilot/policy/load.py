@@ -66,7 +66,7 @@ def load(path: Path, outputs: str | None = None, device: Device = "cpu") -> Poli
 
         return TensorflowPolicy(path, outputs)
     if not path.is_file():
-        raise AcpilotError(f"there is no policy at {path}: train one with 'acpilot train DATASET --out FOLDER'")
+        raise AcpilotError(f"there is no policy at {path}: train one with acpilot train DATASET --out FOLDER")
     if path.suffix.lower() != ".onnx":
         raise AcpilotError(
             f"{path} is no policy that acpilot knows: it reads .onnx, and TensorFlow checkpoints of three files, "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from acpilot.commands import install_extra, install_packages
 from acpilot.errors import AcpilotError
 from acpilot.policy.metadata import PREPROCESSING, PROVENANCE, camera_height
 from acpilot.policy.policy import Command, Device
@@ -12,14 +13,14 @@ from acpilot.policy.preprocessing import Memory, Preprocessing
 try:
     import onnxruntime
 except ImportError as error:
-    raise AcpilotError(f"driving from an ONNX file needs ONNX Runtime ({error}): pip install onnxruntime") from None
+    raise AcpilotError(f"driving from an ONNX file needs ONNX Runtime ({error}): {install_extra('drive')}") from None
 
 IMAGE, SPEED, COMMAND = "image", "speed", "command"
 """Names of the inputs uint8 (n, 66, 200, channels) and float32 (n, 1), and of the output float32 (n, 3)."""
 _CPU = "CPUExecutionProvider"
 _PROVIDERS: dict[Device, tuple[str, str]] = {
-    "cuda": ("CUDAExecutionProvider", "an NVIDIA card with CUDA, and pip install onnxruntime-gpu"),
-    "directml": ("DmlExecutionProvider", "Windows, and pip install onnxruntime-directml"),
+    "cuda": ("CUDAExecutionProvider", f"an NVIDIA card with CUDA, and {install_packages('onnxruntime-gpu')}"),
+    "directml": ("DmlExecutionProvider", f"Windows, and {install_packages('onnxruntime-directml')}"),
 }
 """Of ONNX Runtime, and what each needs."""
 

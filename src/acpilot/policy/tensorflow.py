@@ -4,6 +4,7 @@ import os
 import warnings
 from typing import Any
 
+from acpilot.commands import install_extra
 from acpilot.errors import AcpilotError
 
 SPEED = "speed:0"
@@ -22,5 +23,5 @@ def import_tensorflow() -> Any:
             warnings.simplefilter("ignore")
             import tensorflow.compat.v1 as tf
     except ImportError as error:
-        raise AcpilotError(f"TensorFlow checkpoints need TensorFlow ({error}): pip install tensorflow") from None
+        raise AcpilotError(f"TensorFlow checkpoints need TensorFlow ({error}): {install_extra('tensorflow')}") from None
     return tf

@@ -9,6 +9,7 @@ from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 from acpilot.clock import NS, Pacer, ask_for_punctuality, now
+from acpilot.commands import install_extra
 from acpilot.driving.keyboard import drive_by_keys
 from acpilot.driving.virtual_gamepad import VirtualGamepadReader
 from acpilot.errors import AcpilotError
@@ -313,4 +314,6 @@ def ensure_panda() -> None:
     try:
         import panda3d  # noqa: F401
     except ImportError:
-        raise AcpilotError("the practice game needs Panda3D: install it with 'pip install panda3d'") from None
+        raise AcpilotError(
+            f"the practice game needs Panda3D, which is not installed: {install_extra('practice')}"
+        ) from None

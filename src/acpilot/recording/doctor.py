@@ -3,11 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
+from acpilot.commands import install_extra
+from acpilot.desktop.capture import open_capture
 from acpilot.desktop.stopping import Stop
-from acpilot.desktop.window import find_window, visible_area
+from acpilot.desktop.window import Area, Window, find_window, visible_area
 from acpilot.errors import AcpilotError
 from acpilot.recording.settings import RecordSettings
 from acpilot.recording.waiting import live_pages
@@ -15,6 +18,8 @@ from acpilot.video import obs_setup
 from acpilot.video.obs_connection import Connection
 
 _LEAST_FREE_GB = 2.0
+_BLACK = 8
+"""Brightest level, of 255, of a picture that shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,25 @@ def _pages(settings: RecordSettings) -> str:
 
 
 def _window(settings: RecordSettings) -> str:
-    window = find_window(settings.title)
-    try:
-        area = visible_area(window)
-    finally:
-        window.close()
-    return f"{settings.title!r}, {area.width}x{area.height} at {area.left}, {area.top}"
+    """Take a picture: a window that is found can still be one whose picture the desktop does not give."""
+    with ExitStack() as stack:
+        target: Window | Area
+        if settings.region is None:
+            target = find_window(settings.title)
+            stack.callback(target.close)
+            area = visible_area(target)
+        else:
+            target = area = Area(*settings.region)
+        capture, why = open_capture(settings.capture, target)
+        stack.callback(capture.close)
+        if capture.grab()[:, :, :3].max() <= _BLACK:
+            raise AcpilotError(
+                "its picture is black: the game is not drawing, or in exclusive full screen; set it to a window or to "
+                "borderless"
+            )
+    subject = repr(settings.title) if settings.region is None else "a part of the screen"
+    shown = f"{subject}, {area.width}x{area.height} at {area.left}, {area.top}; pictures with {capture.name}"
+    return f"{shown}: {why}" if why else shown
 
 
 def _obs(settings: RecordSettings) -> str:
@@ -88,9 +106,10 @@ def _password() -> str:
 
 
 def _disk(settings: RecordSettings) -> str:
-    folder = settings.output.resolve()
-    while not folder.exists():
-        folder = folder.parent
+    wanted = settings.output.resolve()
+    folder = next((each for each in (wanted, *wanted.parents) if each.exists()), None)
+    if folder is None:
+        raise AcpilotError(f"the drive {wanted.anchor} is not there: choose another folder with --output")
     free = shutil.disk_usage(folder).free / 2**30
     if free < _LEAST_FREE_GB:
         raise AcpilotError(f"{free:.1f} GB free at {folder}: free some space, or choose another folder with --output")
@@ -103,5 +122,5 @@ def _stop_key() -> str:
     with Stop() as stop:
         ways = stop.ways
     if ways == ["Ctrl-C"]:
-        raise AcpilotError("no way to hear Escape here: only Ctrl-C stops; on Wayland pip install acpilot[wayland]")
+        raise AcpilotError(f"no way to hear Escape here: only Ctrl-C stops; on Wayland {install_extra('wayland')}")
     return " or ".join(ways)

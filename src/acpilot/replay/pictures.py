@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from acpilot.clock import NS, Lateness, now, sleep_until
+from acpilot.commands import install_extra
 from acpilot.errors import AcpilotError
 from acpilot.replay.settings import ReplaySettings
 from acpilot.replay.source import Source, Timeline
@@ -154,8 +155,8 @@ def _open(settings: ReplaySettings, picture: tuple[int, int]) -> "PictureWindow"
         from acpilot.replay.picture_window import PictureWindow
     except ModuleNotFoundError as error:
         raise AcpilotError(
-            f"the window needs {error.name}, which is not installed: pip install panda3d, or publish the telemetry "
-            "alone with --headless"
+            f"the window needs {error.name}, which is not installed: {install_extra('practice')}; or publish the "
+            "telemetry alone with --headless"
         ) from None
     try:
         return PictureWindow(settings.title, settings.size or picture, picture)

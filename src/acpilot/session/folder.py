@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from acpilot.commands import command
 from acpilot.errors import AcpilotError
 from acpilot.files import write_atomically
 from acpilot.session.manifest import Manifest
@@ -124,7 +125,9 @@ class Session:
         except FileNotFoundError:
             return 0
         except (OSError, ValueError, TypeError, KeyError):
-            raise AcpilotError(f"{self.lag_file} is damaged: run 'acpilot lag --fix {self.folder}' again") from None
+            raise AcpilotError(
+                f"{self.lag_file} is damaged: {command('acpilot', 'lag', '--fix', self.folder)}"
+            ) from None
 
     def labels_before_lag(self) -> Iterator[tuple[Path, Path]]:
         """Each file of labels that a correction changes, and where it is kept as it was before."""

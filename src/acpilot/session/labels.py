@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from acpilot.clock import NS
+from acpilot.commands import command
 from acpilot.errors import AcpilotError
 from acpilot.session.folder import Session
 from acpilot.session.manifest import HUMAN
@@ -243,7 +244,7 @@ def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
     if written and not session.video_file.exists():
         raise AcpilotError(
             f"the video of {session.folder} is still where OBS wrote it, on {session.manifest.recorder.get('host')}: "
-            f"{written}; copy it here, then: acpilot attach {session.folder} VIDEO"
+            f"{written}; copy it here, then: {command('acpilot', 'attach', session.folder)} VIDEO"
         )
     times = frame_times(session.video_file)
     return alignment.instants(times) + session.correction, alignment.errors(times)

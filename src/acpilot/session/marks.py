@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from acpilot.errors import AcpilotError
-from acpilot.files import write_atomically
+from acpilot.files import cannot_write, write_atomically
 from acpilot.session.folder import Session
 
 
@@ -77,7 +77,7 @@ def change_marks(session: Session, exclude: Sequence[str], why: str, remove: Seq
         try:
             write_marks(session, kept)
         except OSError as error:
-            raise AcpilotError(f"cannot write {session.marks_file}: {error.strerror or error}") from None
+            raise cannot_write(session.marks_file, error, "free some space") from None
     return sorted(kept)
 
 

@@ -5,7 +5,6 @@ What has to be put back is written down before anything is changed, so that the 
 
 import json
 import os
-import tomllib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ import platformdirs
 
 from acpilot.desktop.window import Area
 from acpilot.errors import AcpilotError
-from acpilot.files import write_atomically
+from acpilot.files import read_toml, write_atomically
 from acpilot.video.obs_connection import Address, Connection, ObsError, RequestRefusedError
 from acpilot.video.settings import VideoSettings
 
@@ -263,11 +262,11 @@ def find_password() -> str:
         return password
     path = password_file()
     try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("password", ""))
+        return str(read_toml(path).get("password", ""))
     except FileNotFoundError:
         return ""
-    except (OSError, ValueError):  # the message of a parser would quote the line
-        raise AcpilotError(f'{path} cannot be read: it should hold one line, password = "..."') from None
+    except AcpilotError as error:
+        raise AcpilotError(f'{error}: it should hold one line, password = "..."') from None
 
 
 def password_file() -> Path:
