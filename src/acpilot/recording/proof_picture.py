@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from acpilot.commands import install_extra
 from acpilot.errors import AcpilotError
 from acpilot.recording.proving import Proof
 
@@ -18,7 +19,7 @@ def draw_proofs(proofs: Sequence[Proof], path: Path) -> Path:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise AcpilotError("no picture of the errors: matplotlib is not installed") from None
+        raise AcpilotError(f"no picture of the errors without matplotlib: {install_extra('report')}") from None
     drawn = [proof for proof in proofs if proof.errors_ms]
     if not drawn:
         raise AcpilotError("no picture of the errors: there are none")
