@@ -15,11 +15,11 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.dataset.image_motion import most_likely_shifts, read_rows, shift_evidence
 from acpilot.progress import Progress
+from acpilot.session.fingerprint import video_times
 from acpilot.session.folder import Session
 from acpilot.session.labels import session_labels
 from acpilot.session.original import Inputs, read_inputs
 from acpilot.telemetry.log import read_telemetry
-from acpilot.video.alignment import frame_times
 
 RANGE_MS = 2000.0
 """Lags that are looked for, to either side."""
@@ -99,7 +99,7 @@ def estimate_lag(session: Session, progress: Progress, range_ms: float = RANGE_M
     """
     if session.is_original:
         inputs = read_inputs(session.inputs_file)
-        frames = len(frame_times(session.video_file))
+        frames = len(video_times(session))
         usable = np.isin(np.arange(frames), inputs.frame)
         seconds = np.interp(np.arange(frames), inputs.frame, inputs.timestamp)
         options = [_turning_of_rows(inputs, understeer) for understeer in _UNDERSTEER]

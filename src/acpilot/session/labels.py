@@ -9,6 +9,7 @@ import numpy as np
 
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
+from acpilot.session.fingerprint import video_times
 from acpilot.session.folder import Session
 from acpilot.session.manifest import HUMAN
 from acpilot.session.marks import marked, read_marks
@@ -18,7 +19,7 @@ from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import GRAVITY, Status
 from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering, Unit, find_steering
-from acpilot.video.alignment import Alignment, frame_times
+from acpilot.video.alignment import Alignment
 
 LABELS_VERSION = 3
 """Counts changes to how labels are made, so that datasets made before are made anew."""
@@ -205,7 +206,7 @@ def _original_labels(
 ) -> tuple[Labels, Steering]:
     inputs = read_inputs(session.inputs_file)
     steering = _steering_of_rows(session, inputs, unit, lock_degrees)
-    return label_rows(inputs, steering, len(frame_times(session.video_file)), session.correction), steering
+    return label_rows(inputs, steering, len(video_times(session)), session.correction), steering
 
 
 def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
@@ -228,7 +229,7 @@ def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
             f"the video of {session.folder} is still where OBS wrote it, on {session.manifest.recorder.get('host')}: "
             f"{written}; copy it here, then: acpilot attach {session.folder} VIDEO"
         )
-    times = frame_times(session.video_file)
+    times = video_times(session)
     return alignment.instants(times) + session.correction, alignment.trusted(times)
 
 

@@ -26,6 +26,19 @@ def environment() -> dict[str, str]:
     return {"acpilot": __version__, "python": platform.python_version(), "platform": platform.platform(), **versions}
 
 
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a session knows its finished video by."""
+
+    frames: int
+    width: int
+    height: int
+    first_packets: str
+    """A checksum of each of the first packets' pictures, in the order of the file, with spaces between."""
+    seconds: list[float]
+    """Time stamps of frames that are spread over the video, from the first to the last."""
+
+
 @dataclass
 class Counts:
     """What a session holds and what it lacks."""
@@ -65,6 +78,9 @@ class Manifest:
     """Instant (ns, monotonic clock) that the times of the session count from."""
     steering: Steering | None = None
     alignment: Alignment | None = None
+    video: Fingerprint | None = None
+    """Of the video as it was recorded; None where it was never finished or is not here, and in sessions of earlier
+    versions."""
     counts: Counts = field(default_factory=Counts)
     drivers: list[tuple[int, str]] = field(default_factory=list)
     """Who drove, from which instant (ns, monotonic clock) on: a policy's name, ``HUMAN`` or ``NOBODY``. Before the
@@ -103,7 +119,8 @@ class Manifest:
         try:
             known = {name.name for name in fields(cls)}
             values = {name: value for name, value in raw.items() if name in known}
-            for name, kind in (("steering", Steering), ("alignment", Alignment), ("counts", Counts)):
+            kinds = {"steering": Steering, "alignment": Alignment, "video": Fingerprint, "counts": Counts}
+            for name, kind in kinds.items():
                 if values.get(name) is not None:
                     values[name] = kind(**values[name])
             return cls(**values)
