@@ -20,6 +20,7 @@ from acpilot.session.folder import Session
 from acpilot.session.labels import session_labels
 from acpilot.session.original import Inputs, read_inputs
 from acpilot.telemetry.log import read_telemetry
+from acpilot.telemetry.sample import are_numbers
 
 RANGE_MS = 2000.0
 """Lags that are looked for, to either side."""
@@ -109,6 +110,8 @@ def estimate_lag(session: Session, progress: Progress, range_ms: float = RANGE_M
         seconds = (labels.instant - session.correction - session.manifest.start) / NS
         options = [_turning_of_telemetry(session)]
     span = options[0].seconds
+    if not len(span):
+        return Lag(None, -range_ms, range_ms, 0, options[0].basis, "the telemetry does not tell where the car heads")
     inside = (seconds >= span[0]) & (seconds <= span[-1])
     chains = _chains(seconds, usable & inside)
     wanted = sorted({frame for chain in chains for frame in chain})
@@ -150,8 +153,9 @@ def _chains(seconds: np.ndarray, usable: np.ndarray) -> list[list[int]]:
 
 def _turning_of_telemetry(session: Session) -> _Turning:
     samples = read_telemetry(session.telemetry_file, ("instant", "heading", "roll"))
-    seconds = (samples["instant"] - session.manifest.start) / NS
-    angles = [np.unwrap(samples[name].astype(np.float64)) for name in ("heading", "roll")]
+    usable = are_numbers(samples, ("heading", "roll"))
+    seconds = (samples["instant"][usable] - session.manifest.start) / NS
+    angles = [np.unwrap(samples[name][usable].astype(np.float64)) for name in ("heading", "roll")]
     return _Turning(seconds, angles, "the car's yaw and roll", _SYSTEMATIC_MS)
 
 

@@ -17,16 +17,17 @@ from acpilot.session.original import Inputs, read_inputs
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import GRAVITY, Status
-from acpilot.telemetry.sample import Samples
+from acpilot.telemetry.sample import Samples, are_numbers
 from acpilot.telemetry.steering import Steering, Unit, find_steering
 from acpilot.video.alignment import Alignment
 
-LABELS_VERSION = 3
+LABELS_VERSION = 4
 """Counts changes to how labels are made, so that datasets made before are made anew."""
 _LABEL_COLUMNS = (
     "instant", "status", "steer_angle", "throttle", "brake", "speed_kmh", "gear", "normalized_position",
     "completed_laps", "acceleration_g",
 )  # fmt: skip
+_NUMBERS = ("steer_angle", "throttle", "brake", "speed_kmh", "normalized_position", "acceleration_g")
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
 
@@ -59,11 +60,13 @@ class Labels:
     paused: np.ndarray
     """The game was paused: the picture stands still."""
     known: np.ndarray
-    """There is telemetry on both sides of the instant, and the game was live."""
+    """There is telemetry on both sides of the instant, in numbers, and the game was live."""
     trusted: np.ndarray
     """The instant is certain, and the picture new."""
     excluded: np.ndarray
     """Marked as not to be learnt from."""
+    covered: np.ndarray
+    """Something else than the game may be in the picture."""
 
     @property
     def unknown(self) -> np.ndarray:
@@ -74,13 +77,13 @@ class Labels:
     @property
     def distrusted(self) -> np.ndarray:
         """Frames of a drive that would have a label if only their instant were certain, bool."""
-        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded
+        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded & ~self.covered
         return left_out
 
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
-        """Which frames are labelled, bool: known, trusted and not marked; those of pauses when asked for."""
+        """Which frames are labelled, bool: known, trusted, not marked nor covered; those of pauses when asked for."""
         drive = self.known & self.trusted
-        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded
+        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded & ~self.covered
         return chosen
 
 
@@ -102,8 +105,12 @@ def label_frames(
     # The sample before says what state the game was in from then on.
     status = samples["status"][before]
     inside = (instants >= known_at[0]) & (instants <= known_at[-1])
-    paused = (instants >= known_at[0]) & (status == Status.PAUSE)
-    known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP)
+    numbers = are_numbers(samples, _NUMBERS)
+    numbers = numbers[before] & numbers[after]
+    paused = (instants >= known_at[0]) & (status == Status.PAUSE) & numbers
+    known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP) & numbers
+    # The step at which a replay begins, or ends, may be that of the replay.
+    known &= np.isin(samples["status"][after], (Status.LIVE, Status.PAUSE))
 
     wanted, grid = instants.astype(np.float64), known_at.astype(np.float64)
 
@@ -127,6 +134,7 @@ def label_frames(
         known=known,
         trusted=np.ones(len(instants), bool) if trusted is None else trusted,
         excluded=np.zeros(len(instants), bool),
+        covered=np.zeros(len(instants), bool),
     )
 
 
@@ -177,6 +185,7 @@ def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int)
         known=known,
         trusted=np.ones(frames, bool),
         excluded=np.zeros(frames, bool),
+        covered=np.zeros(frames, bool),
     )
 
 
@@ -243,7 +252,16 @@ def _recorded_labels(
     samples = read_telemetry(session.telemetry_file, _LABEL_COLUMNS if found else ())
     if recorded is None or not found:
         recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
-    return label_frames(samples, recorded, instants, session.manifest.start, trusted), recorded
+    labels = label_frames(samples, recorded, instants, session.manifest.start, trusted)
+    return replace(labels, covered=_covered(session, instants - session.correction)), recorded
+
+
+def _covered(session: Session, instants: np.ndarray) -> np.ndarray:
+    """At which instants, int64 (n,) ns, something covered the game in the picture: bool (n,)."""
+    covered = np.zeros(len(instants), bool)
+    for first, last, _ in session.manifest.covered:
+        covered |= (instants >= first) & (instants <= last)
+    return covered
 
 
 def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["auto"], lock: float | None) -> Steering:
@@ -272,6 +290,28 @@ def _refuse_a_wide_bound(session: Session, max_error_ms: float | None) -> None:
             f"{limit:.1f} ms that are accepted: not labelled; if that is good enough, acpilot convert --max-error-ms "
             f"{np.ceil(alignment.error_bound_ms):.0f} {session.folder}"
         )
+
+
+def why_no_label(session: Session, labels: Labels) -> str:
+    """Why no frame has a label, when none has: the reason that most frames have, with the remedy."""
+    reasons = {
+        "the game was paused all the time: drive while it records, or take them with --keep-paused": labels.paused,
+        "there is no telemetry around them: the game showed a replay or a menu, or its numbers were none; drive while "
+        "it records": labels.unknown,
+        "the instants of all of them are less certain than --max-error-ms of acpilot record asked for": (
+            labels.distrusted
+        ),
+        f"{covered_by(session)} covered the game's window: keep it free, or record with another recorder": (
+            labels.covered & labels.known
+        ),
+        f"all of them are marked: acpilot mark {session.folder} shows the marks": labels.excluded & labels.known,
+    }
+    return max(reasons, key=lambda reason: int(reasons[reason].sum()))
+
+
+def covered_by(session: Session) -> str:
+    """Titles of what covered the game's window while it was recorded, for people."""
+    return ", ".join(repr(title) for title in dict.fromkeys(title for _, _, title in session.manifest.covered))
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:

@@ -57,6 +57,8 @@ class Counts:
     """Frames without telemetry around them."""
     distrusted_frames: int = 0
     """Frames whose instant is not certain, or whose picture only repeats the one before: left out."""
+    covered_frames: int = 0
+    """Frames of a drive in which something else may cover the game: left out."""
 
 
 @dataclass
@@ -82,6 +84,8 @@ class Manifest:
     """Of the video as it was recorded; None where it was never finished or is not here, and in sessions of earlier
     versions."""
     counts: Counts = field(default_factory=Counts)
+    covered: list[tuple[int, int, str]] = field(default_factory=list)
+    """From and to which instant (ns, monotonic clock) something covered the game in the picture, and its title."""
     drivers: list[tuple[int, str]] = field(default_factory=list)
     """Who drove, from which instant (ns, monotonic clock) on: a policy's name, ``HUMAN`` or ``NOBODY``. Before the
     first, and where there is none, a person."""
