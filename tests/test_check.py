@@ -46,6 +46,30 @@ def with_spells(session: Session) -> Session:
     return session
 
 
+def with_stalls(session: Session, reset: float | None = None) -> Session:
+    """A drive at 200 km/h that stands still for 0.25 s again and again, and then makes up for it in steps at once.
+
+    Of those one in forty is seen. The game tells the car's place 25 times a second.
+    """
+    physics, graphics = np.zeros(7000, PHYSICS), np.zeros(7000, GRAPHICS)
+    seconds = 0.003 * np.arange(7000) - 0.5
+    phase = (seconds + 0.5) % 1.7
+    late = np.where(phase < 0.25, 0.25 - phase, 0)
+    physics["packet_id"] = np.arange(7000)
+    physics["steer_angle"] = 0.3 * np.sin(seconds)
+    physics["gas"] = 0.5
+    physics["speed_kmh"] = 200
+    graphics["status"] = Status.LIVE
+    told = np.floor(seconds * 25) / 25
+    graphics["position_m"][:, 0] = 200 / 3.6 * told + (400 * (told > reset) if reset is not None else 0)
+    session.telemetry_file.unlink()
+    seen = (late == 0) | (np.arange(7000) % 40 == 0)
+    log = TelemetryWriter(session.telemetry_file)
+    log.write(((seconds + late) * 1e9).astype(np.int64)[seen], physics[seen], graphics[seen])
+    log.close()
+    return session
+
+
 def check(folder: Path, *flags: str, code: int = 0) -> dict[str, dict[str, Any]]:
     """Findings of acpilot check by their subject."""
     ended, output = acpilot("check", str(folder), "--json", *flags, folder=folder.parent)
@@ -82,6 +106,15 @@ def test_spells_are_found_marked_and_left_out_of_the_dataset(tmp_path: Path) -> 
         assert not ((taken > first + 0.05) & (taken < last - 0.05)).any()
     assert not ((taken > RESET - 2.9) & (taken < RESET + 0.9)).any()
     assert len(taken) > 90
+
+
+def test_steps_that_come_at_once_after_a_stall_are_no_reset(tmp_path: Path) -> None:
+    session = with_stalls(write_drive(tmp_path, frames=200))
+    assert check(session.folder)["reset"]["figures"]["spells"] == 0
+    with_stalls(session, reset=12.0)
+    found = check(session.folder)["reset"]
+    assert found["figures"]["spells"] == 1
+    assert "9.0" in found["text"]
 
 
 def test_marks_are_set_shown_and_taken_back(session: Session) -> None:

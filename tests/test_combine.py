@@ -282,3 +282,48 @@ def test_a_dataset_keeps_its_way_of_splitting(sessions: list[Path], tmp_path: Pa
     assert combine(sessions[:2], tmp_path / "dataset")[0] == 0
     line = one_line(*combine(sessions, tmp_path / "dataset", "--split-by", "session"))
     assert "was made with --split-by lap" in line
+
+
+def _in_a_column(file: Path, column: str, value: str) -> None:
+    with file.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    rows[7][column] = value
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.mark.parametrize("version", ["earlier", "this"])
+def test_labels_that_are_no_numbers_are_refused_with_a_remedy_that_works(
+    version: str, sessions: list[Path], tmp_path: Path
+) -> None:
+    session = Session.open(sessions[0])
+    _in_a_column(session.labels_file, "steering", "nan")
+    if version == "earlier":  # which labelled what the telemetry had no number for
+        stamp = json.loads(session.conversion_file.read_text())
+        stamp["labels"]["version"] = 3
+        session.conversion_file.write_text(json.dumps(stamp))
+    line = one_line(*combine(sessions[:1], tmp_path / "out"))
+    assert "line 9: steering is nan" in line
+    remedy, command = line.rsplit(": acpilot ", 1)
+    assert remedy.endswith("delete the file and make it anew") == (version == "this")
+    if version == "this":
+        session.labels_file.unlink()
+    assert acpilot(*command.split(), folder=tmp_path)[0] == 0
+    assert combine(sessions[:1], tmp_path / "out")[0] == 0
+
+
+def test_a_dataset_with_labels_that_are_no_numbers_is_mended_by_what_train_says(
+    sessions: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    assert combine(sessions[:1], out)[0] == 0
+    before = table_of(out)
+    _in_a_column(out / "complete_dataset.csv", "steering", "nan")
+    line = one_line(*acpilot("train", str(out), "--out", str(tmp_path / "policy"), folder=tmp_path))
+    commands = line.split("make its rows anew: ", 1)[1].split(", then ")
+    assert len(commands) == 2
+    for command in commands:
+        assert acpilot(*command.split()[1:], folder=tmp_path)[0] == 0
+    assert table_of(out) == before

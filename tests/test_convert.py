@@ -351,3 +351,30 @@ def test_a_video_of_many_stretches_gives_each_frame_its_number(session: Session)
         assert float(row["speed"]) == pytest.approx(time / 1000, abs=2e-3)
         with Image.open(session.images_folder / row["image_name"]) as picture:
             assert np.asarray(picture).mean() == pytest.approx(gray_of(int(row["frame"])), abs=1.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_frames_around_samples_that_are_no_numbers_get_no_label(bad: float, tmp_path: Path) -> None:
+    session = write_session(tmp_path / "sessions")
+    instants = np.arange(-1_000_000_000, 8_000_000_000, 3_000_000)
+    physics, graphics = np.zeros(len(instants), PHYSICS), np.zeros(len(instants), GRAPHICS)
+    physics["packet_id"] = np.arange(len(instants))
+    physics["speed_kmh"] = instants / 1e9
+    graphics["status"] = Status.LIVE
+    physics["speed_kmh"][(instants > 2e9) & (instants < 2.5e9)] = bad
+    physics["acceleration_g"][(instants > 3e9) & (instants < 3.5e9), 0] = bad
+    physics["steer_angle"][-1] = bad
+    session.telemetry_file.unlink()
+    log = TelemetryWriter(session.telemetry_file)
+    log.write(instants, physics, graphics)
+    log.close()
+    code, output = convert(session)
+    assert code == 0, output
+    rows = rows_of(session)
+    seconds = np.array([float(row["timestamp"]) for row in rows])
+    assert "frames without telemetry around them left out" in output
+    assert not ((seconds > 2) & (seconds < 2.5) | (seconds > 3) & (seconds < 3.5)).any()
+    assert len(rows) == pytest.approx(FRAMES - 10, abs=2)
+    for row in rows:
+        assert float(row["speed"]) == pytest.approx(float(row["timestamp"]), abs=2e-3)
+        assert np.isfinite([float(value) for name, value in row.items() if name != "image_name"]).all()

@@ -51,7 +51,7 @@ def write_drive(folder: Path, frames: int = 80, fps: float = 10.0, noise: float 
     session.manifest.game = {"car": "test_coupe", "track": "ring", "track_configuration": "short"}
     session.manifest.steering = Steering("ratio", 1, "measured", 1.0, 0.0, 0.5, 1.0)
     session.manifest.alignment = replace(
-        Alignment.even("written by a test", 0, 1.5, 1000), evidence={"grab_ms_max": 2.25}
+        Alignment.even("written by a test", 0, 1.5, 2000), evidence={"grab_ms_max": 2.25}
     )
     session.save()
     return session

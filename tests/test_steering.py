@@ -17,9 +17,44 @@ def drive(per_radian: float, *, seconds: float = 30.0, wheelbase: float = 2.6, s
     course = np.cumsum(speed * np.tan(wheels) / wheelbase) * 0.003
     return {
         "instant": (time * 1e9).astype(np.int64),
+        "packet_id": np.arange(len(time)),
         "steer_angle": (per_radian * wheels).astype(np.float32),
         "velocity": np.stack([speed * np.cos(course), 0 * speed, speed * np.sin(course)], 1).astype(np.float32),
     }
+
+
+def with_stalls(samples: Samples, share: float, length: float = 0.25) -> Samples:
+    """The same as it is read when the game stands still again and again, and then makes up for it in steps at once."""
+    late = samples["instant"].copy()
+    seconds = late / 1e9
+    phase = seconds % (length / share)
+    late[phase < length] += ((length - phase[phase < length]) * 1e9).astype(np.int64)
+    return samples | {"instant": np.maximum.accumulate(late)}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("seen_of", [1, 20])
+def test_stalls_do_not_pull_the_gain_down(share: float, seen_of: int) -> None:
+    """The game catches up: all steps are seen, or one of twenty."""
+    smooth = drive(1 / 0.19)
+    stalled = {name: values[::seen_of] for name, values in with_stalls(smooth, share).items()}
+    expected, found = find_steering(smooth), find_steering(stalled)
+    assert expected.gain is not None
+    assert found.gain == pytest.approx(expected.gain, rel=0.03)
+    assert (found.unit, found.certainty) == ("ratio", "measured")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_passed_over(bad: float) -> None:
+    samples = drive(2.0)
+    samples["steer_angle"][1000:1200] = bad
+    samples["velocity"][4000:4100, 0] = bad
+    found, expected = find_steering(samples), find_steering(drive(2.0))
+    assert found.gain == pytest.approx(expected.gain, rel=0.05)
+    assert found.unit == expected.unit
+    assert found.largest == pytest.approx(expected.largest, rel=0.2)
+    none = samples | {"steer_angle": np.full_like(samples["steer_angle"], bad)}
+    assert find_steering(none).certainty == "assumed"
 
 
 @given(lock=st.floats(0.3, 0.75), ratio=st.floats(10, 20), wheelbase=st.floats(2.2, 3.1), sign=st.sampled_from((-1, 1)))

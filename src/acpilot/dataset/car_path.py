@@ -5,6 +5,7 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.session.folder import Session
 from acpilot.telemetry.log import read_telemetry
+from acpilot.telemetry.sample import are_numbers
 
 
 def car_path(session: Session, timestamps: np.ndarray) -> np.ndarray | None:
@@ -23,8 +24,11 @@ def car_path(session: Session, timestamps: np.ndarray) -> np.ndarray | None:
     if session.is_original:
         return None
     samples = read_telemetry(session.telemetry_file, ("instant", "position"))
-    seconds = (samples["instant"] - session.manifest.start) / NS
-    position = samples["position"]
+    usable = are_numbers(samples, ("position",))
+    if not usable.any():
+        return None
+    seconds = (samples["instant"][usable] - session.manifest.start) / NS
+    position = samples["position"][usable]
     path = np.stack([np.interp(timestamps, seconds, position[:, axis]) for axis in (0, 2)], axis=1)
-    moved = len(path) > 1 and np.isfinite(path).all() and np.ptp(path, axis=0).max() > 1
+    moved = len(path) > 1 and np.ptp(path, axis=0).max() > 1
     return path if moved else None

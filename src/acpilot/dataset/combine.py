@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -24,13 +25,14 @@ from acpilot.errors import AcpilotError
 from acpilot.files import cannot_write, whole_folder, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import driven_by_person
+from acpilot.session.labels import LABELS_VERSION, driven_by_person
 from acpilot.session.marks import read_marks
 
 _BIN = 0.05  # of steering: frames as rare as each other
 _TOLD_BY_THE_GAME = ("driver", "labels")
 """Who drove, and whose answers the labels are when not the driver's: only sessions of acpilot improve, and of acpilot
 drive, say so."""
+_NUMBERS = ("steering", "throttle", "brake", "speed", "timestamp", "lateral_acceleration")
 _DEFAULTS: dict[str, Any] = {"split_by": "lap", "validation": 0.15, "test": 0.0}
 Row = dict[str, str]
 
@@ -63,6 +65,7 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
     dataset = Dataset.open(settings.out) if Dataset.is_one(settings.out) else Dataset(settings.out)
     dataset.record["settings"] = _agreed(dataset, settings)
     known: dict[str, dict[str, Any]] = dataset.record["sessions"]
+    rows = _rows_there(dataset)
     new: dict[str, dict[str, Any]] = {}
     for session in sessions:
         entry = _entry(session)
@@ -72,9 +75,8 @@ def combine(sessions: Sequence[Session], settings: CombineSettings, progress: Pr
             raise AcpilotError(
                 f"two sessions are named {name}: {other['folder']} and {entry['folder']}; rename one of the folders"
             )
-        if known.get(name) != entry:
+        if known.get(name) != entry or any(_without_a_number(row) for row in rows.get(name, ())):
             new[name] = entry
-    rows = _rows_there(dataset)
     try:
         _add_images(dataset, new, progress)
         for name, entry in new.items():
@@ -157,6 +159,14 @@ def _entry(session: Session) -> dict[str, Any]:
     game, alignment = session.manifest.game, session.manifest.alignment
     labels = session.labels_file.read_bytes()
     all_rows = _rows(labels)
+    for number, row in enumerate(all_rows, 2):
+        if bad := _without_a_number(row):
+            edited = stamp["labels"].get("version") == LABELS_VERSION
+            raise AcpilotError(
+                f"{session.labels_file}, line {number}: {bad} is {row[bad]}, which is no number; "
+                + ("delete the file and make it anew" if edited else "make the labels anew")
+                + f": acpilot convert {session.folder}"
+            )
     rows = _driven_by_person(session, all_rows)
     if not rows:
         raise AcpilotError(f"no person drove in {session.folder}: there is nothing to learn from; leave it out")
@@ -224,6 +234,17 @@ def _read(path: Path) -> list[Row]:
 
 def _rows(table: bytes) -> list[Row]:
     return list(csv.DictReader(io.StringIO(table.decode("utf-8"), newline="")))
+
+
+def _without_a_number(row: Row) -> str:
+    """The first column of a row that should hold a number and does not; empty when all do."""
+    for name in _NUMBERS:
+        try:
+            if not math.isfinite(float(row.get(name, "0"))):
+                return name
+        except (TypeError, ValueError):
+            return name
+    return ""
 
 
 def _driven_by_person(session: Session, rows: list[Row]) -> list[Row]:

@@ -23,7 +23,15 @@ from acpilot.errors import AcpilotError
 from acpilot.files import cannot_write, replace, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, enough_error_ms, inputs_csv, session_labels
+from acpilot.session.labels import (
+    LABELS_VERSION,
+    Labels,
+    covered_by,
+    driven_by_person,
+    inputs_csv,
+    session_labels,
+    why_no_label,
+)  # fmt: skip
 from acpilot.session.manifest import settings_record
 from acpilot.session.marks import read_marks
 from acpilot.session.original import read_inputs
@@ -128,7 +136,7 @@ def _convert(  # noqa: PLR0913
     chosen = labels.chosen(keep_paused=settings.keep_paused)
     frames = np.flatnonzero(chosen & _at_rate(labels.instant, settings.fps))
     if not len(frames):
-        raise AcpilotError(f"no frame of {session.folder} can be labelled: {_why_none(session, labels)}")
+        raise AcpilotError(f"no frame of {session.folder} can be labelled: {why_no_label(session, labels)}")
     names = {int(frame): session.images_folder / session.image_name(int(frame), settings.format) for frame in frames}
     stamp = _stamp(session, settings, labels, steering)
     before = read_stamp(session)
@@ -189,17 +197,6 @@ def _at_rate(instants: np.ndarray, fps: float | None) -> np.ndarray:
     taken[:] = False
     taken[nearest[close]] = True
     return taken
-
-
-def _why_none(session: Session, labels: Labels) -> str:
-    if enough := enough_error_ms(labels):
-        return (
-            f"the instants of all of them are less certain than was asked for; if {enough:.0f} ms are good enough: "
-            f"acpilot convert --max-error-ms {enough:.0f} {session.folder}"
-        )
-    if labels.distrusted.any():
-        return "the instants of all of them are uncertain, and nothing says by how much"
-    return "the telemetry does not reach over the video; was the game paused all the time?"
 
 
 def _stamp(session: Session, settings: ConvertSettings, labels: Labels, steering: Steering) -> dict[str, Any]:
@@ -268,6 +265,8 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
     if distrusted := int(labels.distrusted.sum()):
         yield f"{distrusted} frames left out: their instant is not certain enough, or their picture only repeats one"
+    if covered := int((labels.covered & labels.known).sum()):
+        yield f"{covered} frames left out: {covered_by(session)} covered the game's window"
     if excluded := int(labels.excluded.sum()):
         yield f"{excluded} marked frames left out (acpilot mark shows the marks)"
     by_policy = int((labels.chosen(keep_paused=False) & ~driven_by_person(session, labels.instant)).sum())

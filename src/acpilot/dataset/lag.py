@@ -15,11 +15,12 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.dataset.image_motion import most_likely_shifts, read_rows, shift_evidence
 from acpilot.progress import Progress
+from acpilot.session.fingerprint import video_times
 from acpilot.session.folder import Session
 from acpilot.session.labels import session_labels
 from acpilot.session.original import Inputs, read_inputs
 from acpilot.telemetry.log import read_telemetry
-from acpilot.video.alignment import frame_times
+from acpilot.telemetry.sample import are_numbers
 
 RANGE_MS = 2000.0
 """Lags that are looked for, to either side."""
@@ -99,7 +100,7 @@ def estimate_lag(session: Session, progress: Progress, range_ms: float = RANGE_M
     """
     if session.is_original:
         inputs = read_inputs(session.inputs_file)
-        frames = len(frame_times(session.video_file))
+        frames = len(video_times(session))
         usable = np.isin(np.arange(frames), inputs.frame)
         seconds = np.interp(np.arange(frames), inputs.frame, inputs.timestamp)
         options = [_turning_of_rows(inputs, understeer) for understeer in _UNDERSTEER]
@@ -109,6 +110,8 @@ def estimate_lag(session: Session, progress: Progress, range_ms: float = RANGE_M
         seconds = (labels.instant - session.correction - session.manifest.start) / NS
         options = [_turning_of_telemetry(session)]
     span = options[0].seconds
+    if not len(span):
+        return Lag(None, -range_ms, range_ms, 0, options[0].basis, "the telemetry does not tell where the car heads")
     inside = (seconds >= span[0]) & (seconds <= span[-1])
     chains = _chains(seconds, usable & inside)
     wanted = sorted({frame for chain in chains for frame in chain})
@@ -150,8 +153,9 @@ def _chains(seconds: np.ndarray, usable: np.ndarray) -> list[list[int]]:
 
 def _turning_of_telemetry(session: Session) -> _Turning:
     samples = read_telemetry(session.telemetry_file, ("instant", "heading", "roll"))
-    seconds = (samples["instant"] - session.manifest.start) / NS
-    angles = [np.unwrap(samples[name].astype(np.float64)) for name in ("heading", "roll")]
+    usable = are_numbers(samples, ("heading", "roll"))
+    seconds = (samples["instant"][usable] - session.manifest.start) / NS
+    angles = [np.unwrap(samples[name][usable].astype(np.float64)) for name in ("heading", "roll")]
     return _Turning(seconds, angles, "the car's yaw and roll", _SYSTEMATIC_MS)
 
 

@@ -164,10 +164,16 @@ def _refuse_bad_numbers(dataset: Dataset, table: dict[str, np.ndarray]) -> None:
                 f"{dataset.table_file}: {name} of {table['image_name'][bad[0]]} is {values[bad[0]]:g}"
                 + (f", and {len(bad) - 1} more are like it" if len(bad) > 1 else "")
                 + (f"; it must lie within {low:g} and {high:g}" if name in LIMITS else "")
-                + "; convert the session again, then combine it again"
+                + _made_anew(dataset, str(table["session"][bad[0]]))
             )
     if len(table["weight"]) and not (table["weight"] >= 0).all():
         raise AcpilotError(f"{dataset.table_file} has weights below 0: combine the sessions again")
+
+
+def _made_anew(dataset: Dataset, name: str) -> str:
+    """The remedy for a session's bad rows."""
+    folder = dataset.record["sessions"].get(name, {}).get("folder", name)
+    return f"; make its rows anew: acpilot convert {folder}, then acpilot combine {folder} --out {dataset.folder}"
 
 
 def _refuse_other_pictures(dataset: Dataset, preprocessing: Preprocessing) -> None:

@@ -10,6 +10,7 @@ from acpilot.errors import AcpilotError
 from acpilot.files import copy_atomically, write_atomically
 from acpilot.progress import Show
 from acpilot.recording.settings import RecordSettings
+from acpilot.session.fingerprint import take_fingerprint
 from acpilot.session.folder import Session
 from acpilot.session.labels import inputs_csv, session_labels
 from acpilot.video.alignment import Alignment, checked_against_file
@@ -23,6 +24,8 @@ def finish(session: Session, settings: RecordSettings, fault: AcpilotError | Non
     manifest.state = "partial" if fault else "complete"
     try:
         try:
+            if session.video_file.exists():
+                manifest.video = take_fingerprint(session.video_file)
             labels, manifest.steering = session_labels(
                 session, settings.steering_unit, settings.steering_lock, settings.max_error_ms
             )

@@ -8,6 +8,7 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.errors import AcpilotError
 from acpilot.replay.settings import ReplaySettings
+from acpilot.session.fingerprint import video_times
 from acpilot.session.folder import Session
 from acpilot.session.labels import MAX_GAP, label_rows, recorded_instants
 from acpilot.session.original import Inputs, read_inputs
@@ -15,7 +16,6 @@ from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import STATIC, Status, encode_text
 from acpilot.telemetry.sample import Samples
 from acpilot.telemetry.steering import Steering
-from acpilot.video.alignment import frame_times
 
 _STEP = NS * 3 // 1000
 """Time between the samples that are made of the original tool's rows: a physics step of the game."""
@@ -159,7 +159,7 @@ def _frames(session: Session, inputs: Inputs | None, begin: int, end: int) -> tu
     else:
         # Only instants are wanted: whatever unit the steering is of will do.
         ratio = Steering("ratio", 1, "assumed", 1.0, 0.0, None, None)
-        labels = label_rows(inputs, ratio, len(frame_times(session.video_file)), session.correction)
+        labels = label_rows(inputs, ratio, len(video_times(session)), session.correction)
         inside = (labels.frame >= inputs.frame[0]) & (labels.frame <= inputs.frame[-1])
         numbers, instants = labels.frame[inside], labels.instant[inside]
     if not ((instants >= begin) & (instants < end)).any():

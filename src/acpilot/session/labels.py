@@ -10,6 +10,7 @@ import numpy as np
 from acpilot.clock import NS
 from acpilot.commands import command
 from acpilot.errors import AcpilotError
+from acpilot.session.fingerprint import video_times
 from acpilot.session.folder import Session
 from acpilot.session.manifest import HUMAN
 from acpilot.session.marks import marked, read_marks
@@ -17,9 +18,9 @@ from acpilot.session.original import Inputs, read_inputs
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import read_telemetry
 from acpilot.telemetry.pages import GRAVITY, Status
-from acpilot.telemetry.sample import Samples
+from acpilot.telemetry.sample import Samples, are_numbers
 from acpilot.telemetry.steering import Steering, Unit, find_steering
-from acpilot.video.alignment import Alignment, frame_times
+from acpilot.video.alignment import Alignment
 
 LABELS_VERSION = 4
 """Counts changes to how labels are made, so that datasets made before are made anew."""
@@ -27,6 +28,7 @@ _LABEL_COLUMNS = (
     "instant", "status", "steer_angle", "throttle", "brake", "speed_kmh", "gear", "normalized_position",
     "completed_laps", "acceleration_g",
 )  # fmt: skip
+_NUMBERS = ("steer_angle", "throttle", "brake", "speed_kmh", "normalized_position", "acceleration_g")
 MAX_GAP = NS // 10
 """Between samples farther apart than this nothing is interpolated."""
 
@@ -59,13 +61,15 @@ class Labels:
     paused: np.ndarray
     """The game was paused: the picture stands still."""
     known: np.ndarray
-    """There is telemetry on both sides of the instant, and the game was live."""
+    """There is telemetry on both sides of the instant, in numbers, and the game was live."""
     error_ms: np.ndarray
     """By how much the instant may be off, float32; infinite where nothing bounds it, 0 where nothing is known of it."""
     trusted: np.ndarray
     """The instant is certain enough."""
     excluded: np.ndarray
     """Marked as not to be learnt from."""
+    covered: np.ndarray
+    """Something else than the game may be in the picture."""
 
     @property
     def unknown(self) -> np.ndarray:
@@ -76,7 +80,7 @@ class Labels:
     @property
     def distrusted(self) -> np.ndarray:
         """Frames of a drive that would have a label if only their instant were certain, bool."""
-        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded
+        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded & ~self.covered
         return left_out
 
     @property
@@ -85,9 +89,9 @@ class Labels:
         return float(np.max(self.error_ms[self.trusted], initial=0.0))
 
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
-        """Which frames are labelled, bool: known, trusted and not marked; those of pauses when asked for."""
+        """Which frames are labelled, bool: known, trusted, not marked nor covered; those of pauses when asked for."""
         drive = self.known & self.trusted
-        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded
+        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded & ~self.covered
         return chosen
 
 
@@ -116,8 +120,12 @@ def label_frames(  # noqa: PLR0913, PLR0917
     # The sample before says what state the game was in from then on.
     status = samples["status"][before]
     inside = (instants >= known_at[0]) & (instants <= known_at[-1])
-    paused = (instants >= known_at[0]) & (status == Status.PAUSE)
-    known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP)
+    numbers = are_numbers(samples, _NUMBERS)
+    numbers = numbers[before] & numbers[after]
+    paused = (instants >= known_at[0]) & (status == Status.PAUSE) & numbers
+    known = inside & (status == Status.LIVE) & (known_at[after] - known_at[before] <= MAX_GAP) & numbers
+    # The step at which a replay begins, or ends, may be that of the replay.
+    known &= np.isin(samples["status"][after], (Status.LIVE, Status.PAUSE))
 
     wanted, grid = instants.astype(np.float64), known_at.astype(np.float64)
 
@@ -142,6 +150,7 @@ def label_frames(  # noqa: PLR0913, PLR0917
         error_ms=errors,
         trusted=np.isfinite(errors) & (errors <= limit_ms),
         excluded=np.zeros(len(instants), bool),
+        covered=np.zeros(len(instants), bool),
     )
 
 
@@ -193,6 +202,7 @@ def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int)
         error_ms=np.zeros(frames, np.float32),
         trusted=np.ones(frames, bool),
         excluded=np.zeros(frames, bool),
+        covered=np.zeros(frames, bool),
     )
 
 
@@ -222,7 +232,7 @@ def _original_labels(
 ) -> tuple[Labels, Steering]:
     inputs = read_inputs(session.inputs_file)
     steering = _steering_of_rows(session, inputs, unit, lock_degrees)
-    return label_rows(inputs, steering, len(frame_times(session.video_file)), session.correction), steering
+    return label_rows(inputs, steering, len(video_times(session)), session.correction), steering
 
 
 def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
@@ -246,7 +256,7 @@ def recorded_instants(session: Session) -> tuple[np.ndarray, np.ndarray]:
             f"the video of {session.folder} is still where OBS wrote it, on {session.manifest.recorder.get('host')}: "
             f"{written}; copy it here, then: {command('acpilot', 'attach', session.folder)} VIDEO"
         )
-    times = frame_times(session.video_file)
+    times = video_times(session)
     return alignment.instants(times) + session.correction, alignment.errors(times)
 
 
@@ -261,7 +271,16 @@ def _recorded_labels(
         recorded = find_steering(samples, None if unit == "auto" else unit, lock_degrees)
     settings = session.manifest.settings
     limit = error_limit_ms(max_error_ms or settings.get("max_error_ms"), settings.get("fps", 10.0))
-    return label_frames(samples, recorded, instants, session.manifest.start, errors, limit), recorded
+    labels = label_frames(samples, recorded, instants, session.manifest.start, errors, limit)
+    return replace(labels, covered=_covered(session, instants - session.correction)), recorded
+
+
+def _covered(session: Session, instants: np.ndarray) -> np.ndarray:
+    """At which instants, int64 (n,) ns, something covered the game in the picture: bool (n,)."""
+    covered = np.zeros(len(instants), bool)
+    for first, last, _ in session.manifest.covered:
+        covered |= (instants >= first) & (instants <= last)
+    return covered
 
 
 def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["auto"], lock: float | None) -> Steering:
@@ -287,6 +306,31 @@ def enough_error_ms(labels: Labels) -> float | None:
     left_out = labels.error_ms[labels.distrusted]
     bounded = left_out[np.isfinite(left_out)]
     return float(np.ceil(np.percentile(bounded, 90))) if len(bounded) else None
+
+
+def why_no_label(session: Session, labels: Labels) -> str:
+    """Why no frame has a label, when none has: the reason that most frames have, with the remedy."""
+    enough = enough_error_ms(labels)
+    mend = command("acpilot", "convert", "--max-error-ms", f"{enough:.0f}", session.folder) if enough else ""
+    uncertain = f"if {enough:.0f} ms are good enough: {mend}" if enough else "nothing says by how much they may be off"
+    reasons = {
+        "the game was paused all the time: drive while it records, or take them with --keep-paused": labels.paused,
+        "there is no telemetry around them: the game showed a replay or a menu, or its numbers were none; drive while "
+        "it records": labels.unknown,
+        f"the instants of all of them are less certain than was asked for; {uncertain}": labels.distrusted,
+        f"{covered_by(session)} covered the game's window: keep it free, or record with another recorder": (
+            labels.covered & labels.known
+        ),
+        f"all of them are marked: {command('acpilot', 'mark', session.folder)} shows the marks": (
+            labels.excluded & labels.known
+        ),
+    }
+    return max(reasons, key=lambda reason: int(reasons[reason].sum()))
+
+
+def covered_by(session: Session) -> str:
+    """Titles of what covered the game's window while it was recorded, for people."""
+    return ", ".join(repr(title) for title in dict.fromkeys(title for _, _, title in session.manifest.covered))
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:

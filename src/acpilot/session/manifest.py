@@ -30,6 +30,19 @@ def environment() -> dict[str, str]:
     return {"acpilot": __version__, "python": platform.python_version(), "platform": platform.platform(), **versions}
 
 
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a session knows its finished video by."""
+
+    frames: int
+    width: int
+    height: int
+    first_packets: str
+    """A checksum of each of the first packets' pictures, in the order of the file, with spaces between."""
+    seconds: list[float]
+    """Time stamps of frames that are spread over the video, from the first to the last."""
+
+
 @dataclass
 class Counts:
     """What a session holds and what it lacks."""
@@ -48,6 +61,8 @@ class Counts:
     """Frames without telemetry around them."""
     distrusted_frames: int = 0
     """Frames whose instant is not certain, or whose picture only repeats the one before: left out."""
+    covered_frames: int = 0
+    """Frames of a drive in which something else may cover the game: left out."""
 
 
 @dataclass
@@ -69,7 +84,12 @@ class Manifest:
     """Instant (ns, monotonic clock) that the times of the session count from."""
     steering: Steering | None = None
     alignment: Alignment | None = None
+    video: Fingerprint | None = None
+    """Of the video as it was recorded; None where it was never finished or is not here, and in sessions of earlier
+    versions."""
     counts: Counts = field(default_factory=Counts)
+    covered: list[tuple[int, int, str]] = field(default_factory=list)
+    """From and to which instant (ns, monotonic clock) something covered the game in the picture, and its title."""
     drivers: list[tuple[int, str]] = field(default_factory=list)
     """Who drove, from which instant (ns, monotonic clock) on: a policy's name, ``HUMAN`` or ``NOBODY``. Before the
     first, and where there is none, a person."""
@@ -112,7 +132,8 @@ class Manifest:
             values = {name: value for name, value in raw.items() if name in known} | {"format": FORMAT}
             if number == 1 and values.get("alignment"):
                 values["alignment"] = _of_format_1(values["alignment"])
-            for name, kind in (("steering", Steering), ("alignment", Alignment), ("counts", Counts)):
+            kinds = {"steering": Steering, "alignment": Alignment, "video": Fingerprint, "counts": Counts}
+            for name, kind in kinds.items():
                 if values.get(name) is not None:
                     values[name] = kind(**values[name])
             return cls(**values)

@@ -104,6 +104,15 @@ def pages_of(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     return physics, graphics
 
 
+def are_numbers(samples: Samples, names: Collection[str]) -> np.ndarray:
+    """Which samples hold nothing but finite numbers in these columns, bool (n,): a game or a mod can publish others."""
+    finite = np.ones(len(samples["instant"]), bool)
+    for name in names:
+        values = np.isfinite(samples[name])
+        finite &= values if values.ndim == 1 else values.all(axis=1)
+    return finite
+
+
 def columns(table: pa.Table | pa.RecordBatch, names: Collection[str] = ()) -> Samples:
     """NumPy columns of samples: those that are named, or all."""
     result: Samples = {}

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from acpilot.clock import NS
 from acpilot.errors import AcpilotError
-from acpilot.telemetry.sample import Samples
+from acpilot.telemetry.game_time import game_seconds
+from acpilot.telemetry.sample import Samples, are_numbers
 
 Unit = Literal["ratio", "degrees", "radians"]
 
@@ -62,10 +62,12 @@ def find_steering(samples: Samples, given: Unit | None = None, lock_degrees: flo
     """Find unit and sign from a session's samples.
 
     Args:
-        samples: columns of the raw log.
+        samples: columns of the raw log; those that hold other things than numbers are passed over.
         given: the unit, when the user knows it.
         lock_degrees: the steering wheel's angle at full lock, degrees; only used when the unit is an angle.
     """
+    usable = are_numbers(samples, ("steer_angle", "velocity"))
+    samples = {name: samples[name][usable] for name in ("instant", "packet_id", "steer_angle", "velocity")}
     steer = samples["steer_angle"].astype(np.float64)
     largest = float(np.abs(steer).max(initial=0.0))
     gain, agreement = _path_gain(samples, steer)
@@ -90,21 +92,23 @@ def find_steering(samples: Samples, given: Unit | None = None, lock_degrees: flo
 
 def _path_gain(samples: Samples, steer: np.ndarray) -> tuple[float | None, float | None]:
     """Gain from the published steering to the front-wheel angle that the path asks for, and how far bends agree."""
-    instants = samples["instant"]
+    if not len(steer):
+        return None, None
+    seconds = game_seconds(samples)  # the car turns with the game's steps, also where a stall delays them
     velocity = samples["velocity"].astype(np.float64)
-    grid = np.arange(instants[0], instants[-1], int(_STRIDE * NS)) if len(instants) > 1 else instants[:0]
+    grid = np.arange(0, seconds[-1], _STRIDE)
     if len(grid) < 3:
         return None, None
-    at = np.searchsorted(instants, grid)
+    at = np.searchsorted(seconds, grid)
     # World axes are right-handed with y up (the game's own maps draw x to the right and z downwards), so the
     # angle from x to z grows clockwise as seen from above: positive is a turn to the right.
     course = np.unwrap(np.arctan2(velocity[at, 2], velocity[at, 0]))
-    apart = np.maximum((instants[at][2:] - instants[at][:-2]) / NS, _STRIDE)  # over a gap the two are one sample
+    apart = np.maximum(seconds[at][2:] - seconds[at][:-2], _STRIDE)  # over a gap the two are one sample
     turn = (course[2:] - course[:-2]) / apart
     speed = np.hypot(velocity[at, 0], velocity[at, 2])[1:-1]
     asked = _WHEELBASE * turn / np.maximum(speed, 1.0)
     given = steer[at][1:-1]
-    steady = np.diff(instants[at]) < 2 * _STRIDE * NS
+    steady = np.diff(seconds[at]) < 2 * _STRIDE
     bends = steady[1:] & steady[:-1] & (speed > _MIN_SPEED) & (np.abs(turn * speed) < _MAX_LATERAL)
     bends &= (np.abs(asked) > _WHEELBASE * _MIN_CURVATURE) & (given != 0)
     if bends.sum() * _STRIDE < _MIN_SECONDS:
