@@ -215,7 +215,7 @@ def test_covered_and_paused_it_waits_minimised_it_ends(
     game = start_game(*GAME)
     car, window = Car(game), window_of(screen, game)
     window.set_input_focus(X.RevertToParent, X.CurrentTime)
-    with running(*flags(game, "--model", "policies:ahead"), folder=folder) as process:
+    with running(*flags(game, "--model", "policies:ahead", "--capture", "mss"), folder=folder) as process:
         car.wait_until_driven()
         cover = colour_window(screen, "a letter", (500, 300, 200, 100))
         car.wait_until_let_go(1.0)

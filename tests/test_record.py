@@ -269,10 +269,8 @@ def test_a_region_of_the_screen_is_recorded(start_game: Start, tmp_path: Path) -
     session = only_session(tmp_path)
     alignment = session.manifest.alignment
     assert alignment is not None
-    assert alignment.method == "instants of the grabs"
-    interval = alignment.evidence["redraw_interval_ms"]
-    assert interval is not None
-    assert 10 < interval < 200
+    assert alignment.method == "a band of the picture, watched for changes"
+    assert session.manifest.counts.labelled_frames >= 0.9 * session.manifest.counts.frames
     with av.open(str(session.video_file)) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (322, 200)
 
