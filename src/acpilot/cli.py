@@ -126,7 +126,8 @@ def record(settings: RecordSettings = RecordSettings()) -> None:
     for line in report(ending.session):
         say(line)
     if ending.fault:
-        raise AcpilotError(f"{ending.fault}; what was recorded is kept in {ending.session.folder}")
+        kept = f"; what was recorded is kept in {ending.session.folder}"
+        raise AcpilotError(f"{ending.fault}{'' if str(ending.session.folder) in str(ending.fault) else kept}")
     say(f"next      {command('acpilot', 'convert', ending.session.folder)}")
 
 

@@ -56,6 +56,8 @@ def run_demo(settings: DemoSettings, console: Console, say: Callable[[str], None
                 show_line(line)
 
             ending = record(recording, show)
+        if ending.fault and game.poll() is not None:
+            raise ending.fault
     for line in report(ending.session):
         say(line)
     if ending.fault:

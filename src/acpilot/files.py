@@ -1,13 +1,14 @@
 """Files and folders that are there whole or not at all, whatever happens while they are written."""
 
 import codecs
+import errno
 import os
 import re
 import shutil
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,28 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def patiently(write: Callable[[], object], seconds: float = 10.0) -> None:
+    """Write something that others, such as a virus scanner or a cloud's copier, may hold for seconds: until it works.
+
+    Raises:
+        OSError: the disk is full, or it did not work for so long.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            write()
+            return
+        except OSError as error:
+            if is_full(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether a disk, or a user's share of it, was full."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def replace(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from acpilot.desktop.stopping import Stop
 from acpilot.driving.settings import DriveSettings
 from acpilot.errors import AcpilotError
+from acpilot.files import patiently
 from acpilot.recording.record import record_into
 from acpilot.recording.settings import RecordSettings
 from acpilot.recording.waiting import live_pages
@@ -69,7 +70,7 @@ class RunRecorder:
         self._recording.join()
         self.session.manifest.drive = report
         try:
-            self.session.save()
+            patiently(self.session.save)
         except OSError as error:
             self.failure = self.failure or error
         if self.failure is None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import av
 
 from acpilot.errors import AcpilotError
-from acpilot.files import copy_atomically, write_atomically
+from acpilot.files import copy_atomically, patiently, write_atomically
 from acpilot.progress import Show
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.fingerprint import take_fingerprint
 from acpilot.session.folder import Session
-from acpilot.session.labels import inputs_csv, session_labels
+from acpilot.session.labels import inputs_csv, session_labels, why_no_label
 from acpilot.video.alignment import Alignment, checked_against_file
 
 _PADDING_FRAMES = 60
@@ -21,37 +21,60 @@ _PADDING_FRAMES = 60
 def finish(session: Session, settings: RecordSettings, fault: AcpilotError | None) -> AcpilotError | None:
     """Derive what is derived, write the manifest; the fault to report, if any."""
     manifest = session.manifest
-    manifest.state = "partial" if fault else "complete"
+    manifest.state = "partial"
     try:
         try:
-            if session.video_file.exists():
-                manifest.video = take_fingerprint(session.video_file)
-            labels, manifest.steering = session_labels(
-                session, settings.steering_unit, settings.steering_lock, settings.max_error_ms
-            )
-            if manifest.alignment is not None:
-                manifest.alignment = replace(manifest.alignment, error_bound_ms=round(labels.bound_ms, 3))
-            chosen = labels.chosen(keep_paused=settings.keep_paused)
-            manifest.counts.labelled_frames = int(chosen.sum())
-            manifest.counts.paused_frames = int(labels.paused.sum())
-            manifest.counts.unlabelled_frames = int(labels.unknown.sum())
-            manifest.counts.distrusted_frames = int(labels.distrusted.sum())
-            write_atomically(session.inputs_file, inputs_csv(labels, keep_paused=settings.keep_paused))
+            _derive(session, settings)
         except AcpilotError as problem:
-            manifest.state = "partial"
             fault = fault or problem
+        except (OSError, av.FFmpegError) as error:
+            fault = fault or AcpilotError(
+                f"the session's last files could not be written ({error}); convert derives them again"
+            )
+        else:
+            manifest.state = "partial" if fault else "complete"
+    finally:
         if fault and str(fault) != manifest.ended_by:
             manifest.problems.append(str(fault))
         if manifest.steering and manifest.steering.certainty == "assumed":
             manifest.problems.append(
                 f"the unit of the steering is assumed ({manifest.steering.unit}): the drive had too few bends to tell"
             )
-        session.save()
-    except (OSError, av.FFmpegError) as error:
-        fault = fault or AcpilotError(
-            f"the session's last files could not be written ({error}); convert derives them again"
-        )
+        try:
+            patiently(session.save)
+        except OSError as error:
+            fault = fault or AcpilotError(
+                f"{session.manifest_file} could not be written ({error.strerror or error}): close what holds it open; "
+                "what was recorded up to the last seconds can be converted"
+            )
     return fault
+
+
+def _derive(session: Session, settings: RecordSettings) -> None:
+    """Write ``inputs.csv`` and take into the manifest what the whole session tells.
+
+    Raises:
+        AcpilotError: the session lacks something, or no frame has a label.
+        OSError: a file cannot be written.
+    """
+    manifest = session.manifest
+    if session.video_file.exists():
+        manifest.video = take_fingerprint(session.video_file)
+    labels, manifest.steering = session_labels(
+        session, settings.steering_unit, settings.steering_lock, settings.max_error_ms
+    )
+    if manifest.alignment is not None:
+        manifest.alignment = replace(manifest.alignment, error_bound_ms=round(labels.bound_ms, 3))
+    chosen = labels.chosen(keep_paused=settings.keep_paused)
+    manifest.counts.labelled_frames = int(chosen.sum())
+    manifest.counts.paused_frames = int(labels.paused.sum())
+    manifest.counts.unlabelled_frames = int(labels.unknown.sum())
+    manifest.counts.distrusted_frames = int(labels.distrusted.sum())
+    manifest.counts.covered_frames = int((labels.covered & labels.known).sum())
+    inputs = inputs_csv(labels, keep_paused=settings.keep_paused)
+    patiently(lambda: write_atomically(session.inputs_file, inputs))
+    if not chosen.any():
+        raise AcpilotError(f"no frame of {session.folder} can be labelled: {why_no_label(session, labels)}")
 
 
 def attach(session: Session, video: Path, show: Show) -> AcpilotError | None:
@@ -102,10 +125,11 @@ def recover(settings: RecordSettings, show: Show) -> list[str]:
             if left.manifest.alignment is not None:
                 check_video(left, left.manifest.alignment, left.video_file)
             left.manifest.ended_by = "the recorder was killed; its video was saved by the next run"
-            finish(left, _recorded_settings(left), None)
+            lacking = finish(left, _recorded_settings(left), None)
             left.manifest.state = "partial"
-            left.save()
-            notes.append(f"the session {folder} was recovered: acpilot convert takes it")
+            with suppress(OSError):
+                patiently(left.save)
+            notes.append(f"the session {folder} was recovered: {lacking or 'acpilot convert takes it'}")
     return notes
 
 

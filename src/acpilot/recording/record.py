@@ -4,7 +4,7 @@ import gc
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from acpilot.clock import NS, now
 from acpilot.desktop.stopping import Stop
 from acpilot.errors import AcpilotError
+from acpilot.files import is_full
 from acpilot.progress import Show
 from acpilot.recording.completing import finish, recover
+from acpilot.recording.covering import CoverWatch
 from acpilot.recording.settings import RecordSettings
-from acpilot.recording.telling import debug_log, live_line
+from acpilot.recording.telling import LiveLine, debug_log
 from acpilot.recording.waiting import wait_for_game
 from acpilot.session.folder import Session
 from acpilot.session.manifest import Counts, settings_record
@@ -100,39 +102,36 @@ def _record_session(
     try:
         sampler = Sampler(pages, TelemetryWriter(session.telemetry_file))
     except OSError as error:
-        raise _cannot_write(session, error) from None
-    fault: AcpilotError | None = None
+        raise _cannot_go_on(session, error) from None
     with undisturbed():
         try:
             sampler.start()
             recorder = start_recorder(settings, session.video_file, show)
-        except AcpilotError:
+        except (AcpilotError, OSError) as problem:
             sampler.stop()
+            reason = _cannot_go_on(session, problem)
             shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
-            raise
-        try:
-            stop.start_duration()
-            next_save = now()
-            while fault is None and not stop.wait(_LOOK):
-                if now() >= next_save:
-                    # A killed recording can be converted: the instants of its frames are in the manifest.
-                    next_save = now() + _SAVE_EVERY
-                    manifest.alignment, manifest.recorder = recorder.alignment(), recorder.report()
-                    session.save()
-                show(live_line(session, sampler, recorder, pages, stop))
-                fault = _fault(sampler, recorder, session)
-        except OSError as error:
-            fault = _cannot_write(session, error)
-        finally:
+            raise reason from None
+        problems: list[Exception] = []
+        with _noted(problems), CoverWatch(_what_can_be_covered(settings, recorder)) as cover:
+            manifest.covered = cover.spells
+            line = LiveLine(session, sampler, recorder, pages, cover)
+            ways = " or ".join(stop.ways)
+            _record_until_stopped(session, sampler, recorder, stop, lambda: show(f"{line.look()} | {ways} stops"))
+        with _noted(problems):
             recorder.stop()
-            _wait_for_sample_after(now(), sampler)  # the last frame lies between two samples
-            sampler.stop()
-    fault = fault or _fault(sampler, recorder, session)
+        with _noted(problems):
+            recorder.stop()  # what the first call left undone when it failed, such as giving OBS back
+        _wait_for_sample_after(now(), sampler)  # the last frame lies between two samples
+        sampler.stop()
+    problems += [problem for problem in (sampler.failure, recorder.failure) if problem is not None]
+    with _noted(problems):
+        if recorder.frames:
+            manifest.alignment = recorder.alignment()
+        manifest.recorder = recorder.report()
+    fault = _cannot_go_on(session, problems[0]) if problems else None
     manifest.ended_by = str(fault or stop.reason)
-    if recorder.frames:
-        manifest.alignment = recorder.alignment()
     manifest.problems += recorder.notes
-    manifest.recorder = recorder.report()
     manifest.counts = Counts(
         samples=sampler.counts.samples,
         lost_packets=sampler.counts.lost,
@@ -144,27 +143,80 @@ def _record_session(
     return fault
 
 
+@contextmanager
+def _noted(problems: list[Exception]) -> Iterator[None]:
+    """Note what fails and go on: whatever it is, all that was started has to be ended, and the session to be kept."""
+    try:
+        yield
+    except Exception as problem:  # noqa: BLE001 - it is reported as what ended the recording
+        problems.append(problem)
+
+
+def _record_until_stopped(
+    session: Session, sampler: Sampler, recorder: Recorder, stop: Stop, tell: Callable[[], None]
+) -> None:
+    """Look after a recording until there is a reason to stop.
+
+    Args:
+        session: is being recorded.
+        sampler: of its telemetry.
+        recorder: of its video.
+        stop: ends it.
+        tell: looks at how it goes on and tells.
+
+    Raises:
+        AcpilotError: it cannot go on.
+        OSError: the disk is full.
+    """
+    manifest = session.manifest
+    stop.start_duration()
+    next_save = now()
+    while not stop.wait(_LOOK):
+        if now() >= next_save:
+            # A killed recording can be converted: the instants of its frames are in the manifest.
+            manifest.alignment, manifest.recorder = recorder.alignment(), recorder.report()
+            try:
+                session.save()
+                next_save = now() + _SAVE_EVERY
+            except OSError as error:
+                # Others, such as a virus scanner, may hold the file: it is tried again at the next look.
+                if _is_full(session, error):
+                    raise
+        tell()
+        if failure := sampler.failure or recorder.failure:
+            raise failure
+        # In a pause and in a replay the game lives, although its steps stand still.
+        lives = sampler.status in (Status.PAUSE, Status.REPLAY)
+        if not lives and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
+            raise AcpilotError("the game has ended: its memory pages have stood still for 5 s")
+
+
+def _what_can_be_covered(settings: RecordSettings, recorder: Recorder) -> str | None:
+    """Title of the window that others can cover in the picture; None when there is none, or the user chose the area."""
+    by_user = settings.region is not None or (recorder.name == "obs" and settings.obs_keep_scene)
+    return settings.title if recorder.takes_screen and not by_user else None
+
+
 def _wait_for_sample_after(instant: int, sampler: Sampler) -> None:
     deadline = instant + NS // 10
     while sampler.last_change <= instant and sampler.failure is None and now() < deadline:
         time.sleep(0.002)
 
 
-def _fault(sampler: Sampler, recorder: Recorder, session: Session) -> AcpilotError | None:
-    """What makes going on impossible, if anything."""
-    if sampler.status != Status.PAUSE and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
-        return AcpilotError("the game has ended: its memory pages have stood still for 5 s")
-    failure = sampler.failure or recorder.failure
-    if failure is None or isinstance(failure, AcpilotError):
+def _cannot_go_on(session: Session, failure: Exception) -> AcpilotError:
+    """What ended a recording, in a line."""
+    if isinstance(failure, AcpilotError):
         return failure
-    return _cannot_write(session, failure)
+    if isinstance(failure, OSError) and _is_full(session, failure):
+        return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
+    return AcpilotError(f"the recording cannot go on: {failure}")
 
 
-def _cannot_write(session: Session, failure: Exception) -> AcpilotError:
+def _is_full(session: Session, error: OSError) -> bool:
     with suppress(OSError):  # the disk itself may be gone
         if shutil.disk_usage(session.folder).free < 1 << 20:
-            return AcpilotError(f"the disk is full: free some space on the one that holds {session.folder}")
-    return AcpilotError(f"the recording cannot go on: {failure}")
+            return True
+    return is_full(error)
 
 
 def _game(pages: PageReader) -> dict[str, Any]:

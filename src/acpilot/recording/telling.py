@@ -4,16 +4,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from acpilot.clock import NS, now
-from acpilot.desktop.stopping import Stop
+from acpilot.recording.covering import CoverWatch
 from acpilot.session.folder import Session
+from acpilot.settings import error_limit_ms
 from acpilot.telemetry.pages import PHYSICS, Status
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
+from acpilot.video.alignment import Alignment
 from acpilot.video.recorder import Recorder
+
+_STANDS_STILL_AFTER = NS // 4
+_STATES: dict[int, str] = {Status.PAUSE: "game paused", Status.REPLAY: "game shows a replay"}
 
 
 def report(session: Session) -> Iterator[str]:
@@ -34,29 +40,70 @@ def report(session: Session) -> Iterator[str]:
         yield f"steering  {steering.unit} ({steering.certainty}), largest {steering.largest:.2f}"
     yield (
         f"labels    {counts.labelled_frames} frames; {counts.paused_frames} paused, {counts.unlabelled_frames} without "
-        f"telemetry and {counts.distrusted_frames} of uncertain instant left out"
+        f"telemetry, {counts.distrusted_frames} of uncertain instant and {counts.covered_frames} covered left out"
     )
     yield from (f"note      {problem}" for problem in manifest.problems)
 
 
-def live_line(session: Session, sampler: Sampler, recorder: Recorder, pages: PageReader, stop: Stop) -> str:
-    """What a person sees while it records."""
-    elapsed = (now() - session.manifest.start) / NS
-    if sampler.status == Status.PAUSE:
-        driving = "game paused"
-    elif page := pages.physics():
-        physics = np.frombuffer(page, PHYSICS)[0]
-        driving = (
-            f"{physics['speed_kmh']:3.0f} km/h, steering {physics['steer_angle']:+.2f}, "
-            f"throttle {physics['gas']:.2f}, brake {physics['brake']:.2f}"
+class LiveLine:
+    """The line that a person sees while it records; it keeps count of the labels that there would be.
+
+    Args:
+        session: is being recorded.
+        sampler: of its telemetry.
+        recorder: of its video.
+        pages: the game's.
+        cover: watches the window.
+    """
+
+    def __init__(
+        self, session: Session, sampler: Sampler, recorder: Recorder, pages: PageReader, cover: CoverWatch
+    ) -> None:
+        self._session, self._sampler, self._recorder = session, sampler, recorder
+        self._pages, self._cover = pages, cover
+        self._driven = bytearray()
+        """Of each frame so far, whether the game was driven, and in sight, at the look after it."""
+
+    def look(self) -> str:
+        """The line as things are now; to be asked for every moment, by one thread."""
+        sampler, recorder, manifest = self._sampler, self._recorder, self._session.manifest
+        covered_by = self._cover.look()
+        lives = sampler.status == Status.LIVE and now() - sampler.last_change < _STANDS_STILL_AFTER
+        self._driven.extend(bytes([lives and not covered_by]) * (recorder.frames - len(self._driven)))
+        labelled = 0
+        if manifest.alignment is not None:
+            driven = np.frombuffer(bytes(self._driven), bool)
+            labelled = int((driven & certain_frames(manifest.alignment, len(driven), manifest.settings)).sum())
+        sizes = " + ".join(f"{size / 1e6:.1f} MB {path.suffix[1:]}" for path, size in self._session.sizes())
+        return (
+            f"recording {(now() - manifest.start) / NS:.1f} s | {self._state(covered_by)} | {recorder.frames} frames "
+            f"({labelled} with a label, {recorder.dropped} dropped), "
+            f"{sampler.counts.samples} samples ({sampler.counts.lost} lost) | {sizes}"
         )
-    else:
-        driving = "..."
-    sizes = " + ".join(f"{size / 1e6:.1f} MB {path.suffix[1:]}" for path, size in session.sizes())
-    return (
-        f"recording {elapsed:.1f} s | {driving} | {recorder.frames} frames ({recorder.dropped} dropped), "
-        f"{sampler.counts.samples} samples ({sampler.counts.lost} lost) | {sizes} | {' or '.join(stop.ways)} stops"
+
+    def _state(self, covered_by: str | None) -> str:
+        if covered_by is not None:
+            return f"COVERED by {covered_by!r}: move it off the game, these frames get no label"
+        if self._sampler.status in _STATES:
+            return _STATES[self._sampler.status]
+        if page := self._pages.physics():
+            physics = np.frombuffer(page, PHYSICS)[0]
+            return (
+                f"{physics['speed_kmh']:3.0f} km/h, steering {physics['steer_angle']:+.2f}, "
+                f"throttle {physics['gas']:.2f}, brake {physics['brake']:.2f}"
+            )
+        return "..."
+
+
+def certain_frames(alignment: Alignment, frames: int, settings: dict[str, Any]) -> np.ndarray:
+    """Of the first frames of a video, which have an instant that is certain enough for a label: bool (frames,)."""
+    times = np.arange(frames) * (alignment.interval or NS) / NS
+    if not frames:
+        return np.zeros(0, bool)
+    certain: np.ndarray = alignment.errors(times) <= error_limit_ms(
+        settings.get("max_error_ms"), settings.get("fps", 10.0)
     )
+    return certain
 
 
 @contextmanager

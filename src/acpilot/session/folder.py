@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
@@ -159,5 +160,5 @@ class Session:
     def sizes(self) -> Iterator[tuple[Path, int]]:
         """Each recorded file that exists, and its size in bytes."""
         for path in (self.video_file, self.telemetry_file):
-            if path.exists():
+            with suppress(OSError):  # not there yet, or held by somebody
                 yield path, path.stat().st_size

@@ -21,6 +21,11 @@ _SHARED_MEMORY = Path("/dev/shm")
 _ID = slice(0, 4)
 _OWN = 19161.0  # deprecated_2 of the static pages that acpilot publishes; deprecated_1 holds the process number
 _SETTLING = 15_000  # ns: writing 580 bytes takes far less
+_ACCESS_DENIED = 5  # ERROR_ACCESS_DENIED
+_RUN_AS_ADMINISTRATOR = (
+    "the game's memory pages may not be read: the game runs as administrator. Start the game (and the launcher that "
+    "starts it) without, or start acpilot from a terminal that runs as administrator too"
+)
 _BEING_WRITTEN = 0x80  # the sign of the packet counter, in its last byte
 
 
@@ -28,14 +33,18 @@ def open_mapping(name: str, size: int) -> mmap.mmap | None:
     """Open another program's mapping for reading; None when nobody publishes it (yet)."""
     if sys.platform == "win32":
         # mmap would silently create a page of zeros when the game is absent, so ask first.
-        kernel = ctypes.WinDLL("kernel32")
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
         kernel.OpenFileMappingW.restype = ctypes.c_void_p
         kernel.CloseHandle.argtypes = [ctypes.c_void_p]
         handle = kernel.OpenFileMappingW(0x0004, False, f"Local\\{name}")
         if not handle:
+            if ctypes.get_last_error() == _ACCESS_DENIED:
+                raise AcpilotError(_RUN_AS_ADMINISTRATOR)
             return None
         try:
             return mmap.mmap(-1, size, tagname=f"Local\\{name}", access=mmap.ACCESS_READ)
+        except PermissionError:
+            raise AcpilotError(_RUN_AS_ADMINISTRATOR) from None
         finally:
             kernel.CloseHandle(handle)
     try:

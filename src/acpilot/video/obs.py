@@ -50,6 +50,7 @@ class ObsRecorder:
     """
 
     name = "obs"
+    takes_screen = True
 
     def __init__(self, settings: VideoSettings, path: Path, show: Show) -> None:
         self.failure: Exception | None = None

@@ -16,6 +16,8 @@ class Recorder(Protocol):
     """Records the game's picture into a video file, and knows the instant of each of its frames."""
 
     name: str
+    takes_screen: bool
+    """Whether it takes the screen where the window is, and with it what covers the window; once it has started."""
     failure: Exception | None
     """Why the recording cannot go on, once it cannot."""
     frames: int
@@ -57,6 +59,7 @@ def start_recorder(settings: VideoSettings, video: Path, show: Show) -> Recorder
 
     Raises:
         AcpilotError: it cannot be started.
+        OSError: its file cannot be written.
     """
     reason = ""
     for name in ("obs", "screen") if settings.recorder == "auto" else (settings.recorder,):
@@ -66,7 +69,7 @@ def start_recorder(settings: VideoSettings, video: Path, show: Show) -> Recorder
             recorder.notes.append(f"recorded with the built-in recorder, not through OBS: {reason}")
         try:
             recorder.start()
-        except AcpilotError as fault:
+        except (AcpilotError, OSError) as fault:
             recorder.stop()
             if settings.recorder != "auto" or name == "screen":
                 raise

@@ -143,6 +143,7 @@ class ScreenRecorder:
         self.resized = False
         self._settings, self._path = settings, path
         self._start = 0
+        self.takes_screen = True
         self._capture: Capture | None = None
         self._errors_ms: list[float] = []
         self._overflowed = 0
@@ -219,6 +220,7 @@ class ScreenRecorder:
                 target = Area(*settings.region)
             self._capture, why = open_capture(settings.capture, target)
             stack.callback(self._capture.close)
+            self.takes_screen = self._capture.takes_screen
             if why:
                 self.notes.append(f"pictures were taken with {self._capture.name}: {why}")
             patience = _PATIENCE / settings.fps
