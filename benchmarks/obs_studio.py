@@ -1,6 +1,8 @@
 """A real OBS Studio for the tests: Debian's package, without a screen of its own, with a home of its own.
 
-Its preview is off: drawn without a graphics card it took half a core, and OBS skipped a fifth of its frames.
+It is this machine's, or that of another version in a root folder of its own, which ``ACPILOT_OBS_ROOT`` names
+(``make test-obs`` makes such folders). Its preview is off: drawn without a graphics card it took half a core, and OBS
+skipped a fifth of its frames.
 """
 
 import configparser
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,13 @@ from acpilot.video.obs_connection import Address, Connection, ObsError
 assert sys.platform != "win32", "this starts OBS as Linux does"
 
 PASSWORD = "not-a-secret-6bd1"
+ROOT = os.environ.get("ACPILOT_OBS_ROOT", "")
+"""Root folder of the OBS that is started; empty: this machine's."""
+# What a root folder shares with this machine: processes, devices, and the folder that all homes and displays are in.
+# The mounts are in a namespace of OBS's own, and end with it.
+_ENTER = """for folder in /proc /dev {shared}; do mount --rbind "$folder" "{root}$folder" || exit; done
+exec chroot "{root}" "$@"
+"""
 _GLOBAL = """[General]
 FirstRun=true
 LastVersion=486539266
@@ -74,10 +84,19 @@ def free_port() -> int:
         return port
 
 
+def _inside() -> list[str]:
+    if not ROOT:
+        return []
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    enter = _ENTER.format(root=ROOT, shared=tempfile.gettempdir())
+    return ["unshare", "--mount", *as_root, "sh", "-c", enter, "sh"]
+
+
 def _content(path: Path) -> object:
     if path.suffix == ".json":
         content = json.loads(path.read_text())
-        content["sources"].sort(key=lambda source: str(source["name"]))  # OBS saves them in any order
+        if path.parent.name == "scenes":
+            content["sources"].sort(key=lambda source: str(source["name"]))  # OBS saves them in any order
         return content
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path)
@@ -118,9 +137,11 @@ class ObsStudio:
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb", "QTWEBENGINE_DISABLE_SANDBOX": "1",
         }  # fmt: skip
+        command = ["dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"]
+        command.append("--disable-shutdown-check")  # from 30 on: after a crash it would ask for a safe mode
         with (self.home / "obs.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*before, "dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"],
+                [*before, *_inside(), *command],
                 env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + 60

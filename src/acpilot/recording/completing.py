@@ -80,7 +80,7 @@ def recover(settings: RecordSettings, show: Show) -> list[str]:
     """Put right what a killed recording left in OBS, and complete its session; what was done."""
     if settings.recorder == "screen":
         return []
-    from acpilot.video.obs import recover
+    from acpilot.video.obs_loan import recover
 
     try:
         folder, notes = recover(settings, show)
