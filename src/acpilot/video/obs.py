@@ -30,7 +30,6 @@ from acpilot.video.settings import VideoSettings
 from acpilot.video.ticks import COUNTERS_SETTLE, TickLog
 
 _PROBES_BEFORE_START = 15
-_START_WITHIN = 5.0
 _POLL = 0.137
 _GIVE_UP_AFTER = 20 * NS
 _REFUSED_GIVES_UP_AFTER = 4 * NS
@@ -100,7 +99,7 @@ class ObsRecorder:
             area = self._area()
             self._show("setting up OBS ...")
             loan = self._write_loan(obs)
-            size = obs_setup.canvas(obs, area)
+            size = obs_setup.video_size(loan.canvas, area)
             obs_setup.borrow(obs, self._settings, loan.own_profile, self._folder(), self._file_name())
             rate = obs_setup.set_video(obs, size, self._settings.fps)
             if area is not None:
@@ -200,6 +199,7 @@ class ObsRecorder:
             own_scene=f"{obs_setup.NAME} {self._path.parent.name}" if self._own_scene else "",
             program=scenes.program,
             preview=scenes.preview,
+            canvas=obs_setup.users_canvas(obs),
         )
         assert self._book is not None
         self._book.write(self._loan)
@@ -237,17 +237,14 @@ class ObsRecorder:
         self._counters_at_start = {key: stats[key] for key in ("renderSkippedFrames", "outputSkippedFrames")}
         obs.request("StartRecord")
         self._replied_at = now()
-        deadline = now() + round(_START_WITHIN * NS)
-        while (remaining := (deadline - now()) / NS) > 0:
-            event = obs.next_event(remaining)
-            if event and _record_state(event) == obs_setup.STARTED:
-                self._started_at = event[0]
-                video: str = event[2]["outputPath"]
-                return video
-        raise ObsError(
-            "OBS did not start recording: see in its window whether it complains of the encoder "
-            f"({self._settings.obs_encoder}, --obs-encoder chooses another) or of the folder"
-        )
+        started = obs_setup.wait_for_record_state(obs, obs_setup.STARTED)
+        if started is None:
+            raise ObsError(
+                "OBS did not start recording: see in its window whether it complains of the encoder "
+                f"({self._settings.obs_encoder}, --obs-encoder chooses another) or of the folder"
+            )
+        self._started_at = started["arrival"]
+        return str(started["outputPath"])
 
     # The threads
 
@@ -312,9 +309,9 @@ class ObsRecorder:
     def _watch(self, obs: Connection) -> None:
         self._poll(obs)
         event = obs.next_event(_POLL)
-        if event and _record_state(event) == obs_setup.STOPPED:
+        if event and obs_setup.record_state(event) == obs_setup.STOPPED:
             raise self._ended_by_obs(obs)
-        if event and _record_state(event) == obs_setup.PAUSED:
+        if event and obs_setup.record_state(event) == obs_setup.PAUSED:
             self._stage = Stage.PAUSED
             # Frames after a pause are on no grid that is known, and the file lacks those of the pause.
             self._log.distrust(int(self._log.grid().tick_at(event[0])) - 2, _FOREVER)
@@ -373,7 +370,7 @@ class ObsRecorder:
             return
         if self._loan is not None:
             try:
-                with Connection(self._address, events=SETUP_EVENTS) as obs:
+                with Connection(self._address, events=OUTPUT_EVENTS | SETUP_EVENTS) as obs:
                     self.notes += give_back(obs, self._loan)[1]
                 self._book.close()
             except ObsError as fault:
@@ -382,8 +379,3 @@ class ObsRecorder:
                     f"{self._loan.profile!r} and your scenes back"
                 )
         self._book.release()
-
-
-def _record_state(event: tuple[int, str, dict[str, Any]]) -> str | None:
-    """The state that an event tells of the recording; None when it tells of something else."""
-    return event[2]["outputState"] if event[1] == "RecordStateChanged" else None

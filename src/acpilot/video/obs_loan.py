@@ -5,6 +5,7 @@ So the next run can give it back, and save the video, when a recording was kille
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -19,6 +20,9 @@ from acpilot.video import obs_setup
 from acpilot.video.obs_connection import OUTPUT_EVENTS, SETUP_EVENTS, Address, Connection, ObsError
 from acpilot.video.obs_scene import UsersScenes, remove_scene
 from acpilot.video.settings import VideoSettings
+
+_REMEMBERS_CANVAS = 31
+"""First version of OBS that saves the canvas with the scenes."""
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Loan:
     """The user's scene that was shown."""
     preview: str = ""
     """The one that the studio mode had prepared."""
+    canvas: tuple[int, int] = (0, 0)
+    """Size of the user's canvas, pixels."""
 
 
 class LoanBook:
@@ -78,9 +84,11 @@ class LoanBook:
     def open_loan(self) -> Loan | None:
         """The loan that was not given back, if there is one."""
         try:
-            return Loan(**json.loads(self._file.read_text(encoding="utf-8")))
+            loan = Loan(**json.loads(self._file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+        loan.canvas = (loan.canvas[0], loan.canvas[1])  # which JSON made a list
+        return loan
 
     def write(self, loan: Loan) -> None:
         """Put a loan on record."""
@@ -104,7 +112,7 @@ def give_back(obs: Connection, loan: Loan) -> tuple[list[str], list[str]]:
     """Put the user's scene and profile back, where ours are still there.
 
     Args:
-        obs: a connection that hears ``SETUP_EVENTS``.
+        obs: a connection that hears ``OUTPUT_EVENTS`` and ``SETUP_EVENTS``.
         loan: what is to be put back.
 
     Returns:
@@ -113,7 +121,8 @@ def give_back(obs: Connection, loan: Loan) -> tuple[list[str], list[str]]:
     Raises:
         ObsError: OBS does not do it.
     """
-    back, left = [], []
+    back: list[str] = []
+    left: list[str] = []
     profile, collection = obs_setup.current(obs)
     # The scene first: OBS then shows the user's before it changes size and rate.
     if collection == obs_setup.NAME != loan.scene_collection:  # as an older acpilot left it
@@ -127,9 +136,38 @@ def give_back(obs: Connection, loan: Loan) -> tuple[list[str], list[str]]:
             f"in {loan.scene_collection!r}: remove it there"
         )
     if profile == loan.own_profile != loan.profile:
+        if loan.own_scene and loan.video:
+            left += _keep_coordinates(obs, loan)
         obs_setup.switch_profile(obs, loan.profile)
         back.append(f"profile {loan.profile!r}")
     return back, left
+
+
+def _keep_coordinates(obs: Connection, loan: Loan) -> list[str]:
+    """Let OBS remember the user's canvas as the one that it recorded last; what only the user can do, in words.
+
+    From OBS 31 on it saves the size of that canvas with the scenes, and takes it as the measure when it turns those of
+    an older OBS into its new coordinates: with ours it would misplace everything in them. So it records for an instant.
+    """
+    version = obs.request("GetVersion")["obsVersion"]
+    video = obs.request("GetVideoSettings")
+    if int(version.split(".")[0]) < _REMEMBERS_CANVAS or (video["baseWidth"], video["baseHeight"]) == loan.canvas:
+        return []
+    try:
+        obs_setup.set_file_name(obs, "acpilot_for_an_instant")
+        obs_setup.set_video(obs, loan.canvas, video["fpsNumerator"] / video["fpsDenominator"])
+        obs.request("StartRecord")
+        started = obs_setup.wait_for_record_state(obs, obs_setup.STARTED)
+        obs.request("StopRecord")
+        if obs_setup.has_stopped(obs) and started:
+            with suppress(OSError):
+                Path(started["outputPath"]).unlink()
+    except ObsError as fault:
+        return [
+            f"OBS remembers another canvas than yours with its scenes ({fault}): record or stream something with it "
+            "before you close it"
+        ]
+    return []
 
 
 def take_video(loan: Loan, address: Address, settings: VideoSettings, show: Show) -> bool:

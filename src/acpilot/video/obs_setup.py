@@ -5,6 +5,7 @@ import tomllib
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -19,6 +20,7 @@ NAME = "acpilot"
 STARTED = "OBS_WEBSOCKET_OUTPUT_STARTED"
 STOPPED = "OBS_WEBSOCKET_OUTPUT_STOPPED"
 PAUSED = "OBS_WEBSOCKET_OUTPUT_PAUSED"
+START_WITHIN = 5.0
 STOP_WITHIN = 120.0
 _SWITCH_WITHIN = 15.0
 _LONGEST_SIDE = 4096
@@ -67,12 +69,27 @@ def active_outputs(obs: Connection) -> list[str]:
     return active
 
 
+def wait_for_record_state(obs: Connection, state: str, seconds: float = START_WITHIN) -> dict[str, Any] | None:
+    """Wait until OBS tells of a state of its recording: what it tells, with "arrival", ns; None when it did not."""
+    deadline = now() + round(seconds * NS)
+    while (remaining := (deadline - now()) / NS) > 0:
+        event = obs.next_event(remaining)
+        if event and record_state(event) == state:
+            return {**event[2], "arrival": event[0]}
+    return None
+
+
+def record_state(event: tuple[int, str, dict[str, Any]]) -> str | None:
+    """The state that an event tells of the recording; None when it tells of something else."""
+    return event[2]["outputState"] if event[1] == "RecordStateChanged" else None
+
+
 def has_stopped(obs: Connection) -> bool:
     """Wait until OBS has finished its file: its answer to StopRecord comes long before; whether it did."""
     deadline = now() + round(STOP_WITHIN * NS)
     while now() < deadline:
         event = obs.next_event(1.0)
-        if event and event[1] == "RecordStateChanged" and event[2]["outputState"] == STOPPED:
+        if event and record_state(event) == STOPPED:
             return True
         if event is None and not obs.request("GetRecordStatus")["outputActive"]:
             return True
@@ -118,15 +135,20 @@ def switch_profile(obs: Connection, name: str) -> None:
         _wait_for_profile(obs, name)
 
 
-def canvas(obs: Connection, area: Area | None) -> tuple[int, int]:
+def users_canvas(obs: Connection) -> tuple[int, int]:
+    """Size of the canvas, pixels."""
+    video = obs.request("GetVideoSettings")
+    return video["baseWidth"], video["baseHeight"]
+
+
+def video_size(canvas: tuple[int, int], area: Area | None) -> tuple[int, int]:
     """Size of the video, pixels, in a shape that OBS takes: even, and no side longer than obs-websocket lets it be.
 
     Args:
-        obs: a connection, while the user's profile is the current one.
+        canvas: the user's.
         area: of the screen that is recorded; None keeps the user's canvas.
     """
-    video = obs.request("GetVideoSettings")
-    width, height = (area.width, area.height) if area else (video["baseWidth"], video["baseHeight"])
+    width, height = (area.width, area.height) if area else canvas
     scale = min(1.0, _LONGEST_SIDE / max(width, height))
     return int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
 
@@ -168,6 +190,13 @@ def borrow(obs: Connection, settings: VideoSettings, profile: str, folder: str |
     if changed.keys() & _TAKEN_UP_ON_SWITCHING and users != profile:
         switch_profile(obs, users)
         switch_profile(obs, profile)
+
+
+def set_file_name(obs: Connection, name: str) -> None:
+    """Name the next video file (without its ending)."""
+    obs.request(
+        "SetProfileParameter", parameterCategory="Output", parameterName="FilenameFormatting", parameterValue=name
+    )
 
 
 def set_video(obs: Connection, size: tuple[int, int], fps: float) -> tuple[int, int]:
