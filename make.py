@@ -30,6 +30,7 @@ LEROBOT = ROOT / "tests" / "lerobot"
 LEROBOT_VENV = ROOT / ".venv-lerobot"
 TENSORFLOW = ROOT / "tests" / "tensorflow"
 TENSORFLOW_VENV = ROOT / ".venv-tensorflow"
+OBS_FOLDER = ROOT / ".obs"
 VM = ROOT / "tests" / "vm"
 WINE = ROOT / "tests" / "wine"
 
@@ -44,6 +45,7 @@ GAME = {"libGL.so.1": ["libgl1", "libgl1-mesa-dri"], "libEGL.so.1": ["libegl1"],
 DISPLAY = {"Xvfb": ["xvfb"]}
 DESKTOP = {**DISPLAY, "openbox": ["openbox"]}
 OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
+OBS_VERSIONS = {"debootstrap": ["debootstrap"]}
 BROWSER = {"chromium": ["chromium"]}
 TESTING = {**GAME, **DESKTOP, **OBS, **BROWSER, "pkill": ["procps"], "unshare": ["util-linux"]}
 
@@ -214,6 +216,20 @@ def test_tensorflow() -> None:
     run(python, "-m", "pytest", TENSORFLOW, *sys.argv[2:])
 
 
+def test_obs() -> None:
+    """Record through OBS Studio 29, 30 and 32: 2.5 GB of other Debians, so not part of "test"."""
+    releases = ["trixie", "sid"]  # this machine's own is the third
+    run(PYTHON, ROOT / "benchmarks" / "obs_roots.py", *releases)
+    files = sorted((ROOT / "tests").glob("test_obs*.py"))
+    failed = []
+    for root in ["", *(str(OBS_FOLDER / release) for release in releases)]:
+        print(f"OBS of {root or 'this machine'} ...", flush=True)
+        command = [PYTHON, "-m", "pytest", *SLOWEST, *files, *sys.argv[2:]]
+        if subprocess.run(command, cwd=ROOT, env={**os.environ, "ACPILOT_OBS_ROOT": root}, check=False).returncode:
+            failed.append(root or "this machine's OBS")
+    sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+
+
 def test_vm() -> None:
     """Move a real gamepad of the kernel's, in a virtual machine: downloads 70 MB once."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian keeps modprobe: not in everybody's PATH
@@ -251,6 +267,7 @@ def main() -> None:
         "test-untimed": (test_untimed, {}),
         "test-lerobot": (test_lerobot, FFMPEG),
         "test-tensorflow": (test_tensorflow, GAME),
+        "test-obs": (test_obs, {**TESTING, **OBS_VERSIONS}),
         "test-vm": (test_vm, MACHINE),
         "test-wine": (test_wine, WINDOWS_ON_LINUX),
         "lock": (lock, {}),

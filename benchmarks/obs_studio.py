@@ -1,6 +1,8 @@
 """A real OBS Studio for the tests: Debian's package, without a screen of its own, with a home of its own.
 
-Its preview is off: drawn without a graphics card it took half a core, and OBS skipped a fifth of its frames.
+It is this machine's, or that of another version in a root folder of its own, which ``ACPILOT_OBS_ROOT`` names
+(``make test-obs`` makes such folders). Its preview is off: drawn without a graphics card it took half a core, and OBS
+skipped a fifth of its frames.
 """
 
 import configparser
@@ -10,16 +12,26 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from acpilot.video.obs_connection import Address, Connection, ObsError
+from acpilot.video import obs_setup
+from acpilot.video.obs_connection import OUTPUT_EVENTS, SETUP_EVENTS, Address, Connection, ObsError
+from acpilot.video.settings import VideoSettings
 
 assert sys.platform != "win32", "this starts OBS as Linux does"
 
 PASSWORD = "not-a-secret-6bd1"
+ROOT = os.environ.get("ACPILOT_OBS_ROOT", "")
+"""Root folder of the OBS that is started; empty: this machine's."""
+# What a root folder shares with this machine: processes, devices, and the folder that all homes and displays are in.
+# The mounts are in a namespace of OBS's own, and end with it.
+_ENTER = """for folder in /proc /dev {shared}; do mount --rbind "$folder" "{root}$folder" || exit; done
+exec chroot "{root}" "$@"
+"""
 _GLOBAL = """[General]
 FirstRun=true
 LastVersion=486539266
@@ -60,10 +72,14 @@ SampleRate=44100
 ChannelSetup=Mono
 """
 _SCENES = """{"current_scene": "Race", "current_program_scene": "Race", "name": "Evening",
+"current_transition": "Fade", "transition_duration": 3000,
 "scene_order": [{"name": "Race"}, {"name": "Break"}],
 "sources": [{"id": "scene", "name": "Race", "settings": {"items": []}},
 {"id": "scene", "name": "Break", "settings": {"items": []}}]}
 """
+
+
+_USERS_ITEMS = (("Race", "OBS_BOUNDS_NONE"), ("Break", "OBS_BOUNDS_SCALE_INNER"), ("Race", "OBS_BOUNDS_STRETCH"))
 
 
 def free_port() -> int:
@@ -74,10 +90,20 @@ def free_port() -> int:
         return port
 
 
+def _inside() -> list[str]:
+    if not ROOT:
+        return []
+    as_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    enter = _ENTER.format(root=ROOT, shared=tempfile.gettempdir())
+    return ["unshare", "--mount", *as_root, "sh", "-c", enter, "sh"]
+
+
 def _content(path: Path) -> object:
     if path.suffix == ".json":
         content = json.loads(path.read_text())
-        content["sources"].sort(key=lambda source: str(source["name"]))  # OBS saves them in any order
+        if path.parent.name == "scenes":
+            content["sources"].sort(key=lambda source: str(source["name"]))  # OBS saves them in any order
+            content.pop("scaling_level", None)  # of the preview: OBS 32 changes it at each start
         return content
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path)
@@ -91,7 +117,10 @@ def _content(path: Path) -> object:
 
 
 class ObsStudio:
-    """OBS with a user's profile "Mine" (60 FPS, 1280x720, mp4, 44.1 kHz) and scene collection "Evening"."""
+    """OBS with a user's profile "Mine" (60 FPS, 1280x720, mp4, 44.1 kHz mono) and scene collection "Evening".
+
+    It fades from scene to scene in three seconds.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home, self.port, self.password = home, free_port(), PASSWORD
@@ -118,9 +147,11 @@ class ObsStudio:
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "LIBGL_ALWAYS_SOFTWARE": "1", "QT_QPA_PLATFORM": "xcb", "QTWEBENGINE_DISABLE_SANDBOX": "1",
         }  # fmt: skip
+        command = ["dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"]
+        command.append("--disable-shutdown-check")  # from 30 on: after a crash it would ask for a safe mode
         with (self.home / "obs.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*before, "dbus-run-session", "--", "obs", "--multi", "--disable-updater", "--minimize-to-tray"],
+                [*before, *_inside(), *command],
                 env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -152,6 +183,12 @@ class ObsStudio:
             "XDG_CONFIG_HOME": str(self.home / "user_config"),
         }
 
+    def studio_mode(self, preview: str) -> None:
+        """Prepare a scene in the studio mode, in which OBS exchanges the two scenes when it switches."""
+        with Connection(self.address) as obs:
+            obs.request("SetStudioModeEnabled", studioModeEnabled=True)
+            obs.request("SetCurrentPreviewScene", sceneName=preview)
+
     def stall(self, seconds: float) -> None:
         """Stop it for some time, as a machine that is busy elsewhere does."""
         pid = self.pid()
@@ -159,13 +196,50 @@ class ObsStudio:
         time.sleep(seconds)
         os.kill(pid, signal.SIGCONT)
 
+    def settled_files(self) -> dict[str, object]:
+        """Put some sources into the user's scenes; what the user set, once OBS changes nothing more by itself.
+
+        It completes its files when it starts, records and ends, and a profile when it is switched to and from.
+        """
+        with Connection(self.address, events=OUTPUT_EVENTS | SETUP_EVENTS) as obs:
+            for number, (scene, bounds) in enumerate(_USERS_ITEMS):
+                item = obs.request(
+                    "CreateInput", sceneName=scene, inputName=f"colour {number}", inputKind="color_source_v3",
+                    inputSettings={"width": 317, "height": 211},
+                )["sceneItemId"]  # fmt: skip
+                odd = {
+                    "positionX": 123.4 + number, "positionY": 17.7, "scaleX": 0.3337, "scaleY": 1.777, "cropLeft": 3,
+                    "rotation": 11.3, "boundsType": bounds, "boundsWidth": 333.3, "boundsHeight": 222.1,
+                }  # fmt: skip
+                obs.request("SetSceneItemTransform", sceneName=scene, sceneItemId=item, sceneItemTransform=odd)
+            settings = VideoSettings(obs_quality="Small")
+            obs_setup.borrow(obs, settings, "Of a friend", str(self.videos), "theirs")
+            obs_setup.switch_profile(obs, "Mine")
+            obs.request("StartRecord")  # from OBS 31 on the scenes hold the canvas that was recorded last
+            obs_setup.wait_for_record_state(obs, obs_setup.STARTED)
+            obs.request("StopRecord")
+            obs_setup.has_stopped(obs)
+        for video in self.videos.iterdir():
+            video.unlink()
+        self.quit()
+        files = self.user_files()
+        for _ in range(5):
+            self.start()
+            self.quit()
+            if files == (files := self.user_files()):
+                return files
+        raise AssertionError(f"OBS changes its files each time: {files}")
+
     def user_files(self) -> dict[str, object]:
         """What the user set: each file but OBS's own records and what belongs to acpilot's profile and scenes."""
         found: dict[str, object] = {}
         for path in sorted(self.config.rglob("*")):
             name = str(path.relative_to(self.config))
-            records = name.startswith(("logs", "profiler_data", "plugin_config", "crashes"))
-            if path.is_file() and not records and "acpilot" not in name and not name.endswith(".bak"):
+            records = name.startswith(
+                ("logs", "profiler_data", "plugin_config", "plugin_manager", "crashes", ".sentinel")
+            )
+            # A .bak is what a file was before it was last saved.
+            if path.is_file() and not records and "profiles/acpilot" not in name and not name.endswith(".bak"):
                 found[name] = _content(path)
         return found
 

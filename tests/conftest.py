@@ -20,10 +20,10 @@ from acpilot.telemetry.shared_memory import PageReader
 if sys.platform != "linux":
     # These use X11, /dev/shm and Linux' tools. What they test of the package beyond that, the others test too.
     collect_ignore = [
-        "test_demo.py", "test_doctor.py", "test_drive.py", "test_engine.py", "test_evaluate_real_time.py",
-        "test_gamepad.py", "test_obs.py", "test_obs_faults.py", "test_practice_game.py", "test_practice_view.py",
-        "test_record.py", "test_replay.py", "test_report_in_browser.py", "test_stopping.py",
-        "test_takeover.py", "test_window.py",
+        "test_capture.py", "test_demo.py", "test_doctor.py", "test_drive.py", "test_engine.py",
+        "test_evaluate_real_time.py", "test_gamepad.py", "test_obs.py", "test_obs_faults.py", "test_obs_screens.py",
+        "test_practice_game.py", "test_practice_view.py", "test_record.py", "test_record_troubles.py", "test_replay.py",
+        "test_report_in_browser.py", "test_stopping.py", "test_takeover.py", "test_window.py",
     ]  # fmt: skip
 
 LONGEST = ("test_improve.py", "test_learning_to_drive.py", "test_train.py")

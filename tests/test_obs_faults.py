@@ -2,6 +2,10 @@
 
 import json
 import os
+import re
+import shlex
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -9,14 +13,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from difflib import unified_diff
+from functools import partial
 from pathlib import Path
 
 import pytest
+import websocket
 
 from acpilot.errors import AcpilotError
 from acpilot.session.folder import Session
 from acpilot.video.alignment import frame_times
-from acpilot.video.obs_connection import OUTPUT_EVENTS, Connection
+from acpilot.video.obs_connection import OUTPUT_EVENTS, SETUP_EVENTS, Connection
+from acpilot.video.obs_scene import UsersScenes, users_scenes
+from acpilot.video.obs_setup import borrow, current
+from acpilot.video.settings import VideoSettings
 from conftest import Game, acpilot, running, wait_for
 
 assert sys.platform != "win32", "obs_studio starts OBS as Linux does"
@@ -68,36 +77,29 @@ def still_convertible(folder: Path, least: int) -> None:
     assert len(list(session.images_folder.glob("*.jpg"))) >= least
 
 
-def settled_files(obs: ObsStudio) -> dict[str, object]:
-    """What the user set, when OBS changes nothing more: it completes its files itself, but not when it ends early."""
-    obs.quit()
-    files = obs.user_files()
-    for _ in range(5):
-        obs.start()
-        obs.quit()
-        if files == (files := obs.user_files()):
-            return files
-    raise AssertionError(f"OBS changes its files each time: {files}")
-
-
 def test_what_the_user_had_set_is_as_before(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
-    before = settled_files(obs)
+    obs.studio_mode(preview="Break")
+    before = obs.settled_files()
     obs.start()
     game = start_game("--driver", "expert")
     for _ in range(2):
         code, output = acpilot(*flags(obs, game, "--duration", "3"), folder=tmp_path, environment=obs.environment)
         assert code == 0, output
     with Connection(obs.address) as connection:
-        assert connection.request("GetProfileList")["currentProfileName"] == "Mine"
-        assert connection.request("GetSceneCollectionList")["currentSceneCollectionName"] == "Evening"
-        assert connection.request("GetSceneList")["currentProgramSceneName"] == "Race"
+        assert current(connection) == ("Mine", "Evening")
+        assert users_scenes(connection) == UsersScenes("Race", "Break")
         video = connection.request("GetVideoSettings")
         assert (video["baseWidth"], video["fpsNumerator"]) == (1280, 60)
+        left = [each["inputName"] for each in connection.request("GetInputList")["inputs"] if "acpilot" in str(each)]
+        assert not left
     obs.quit()
     after = obs.user_files()
     had, has = (json.dumps(each, indent=1).splitlines() for each in (before, after))
     assert "\n".join(unified_diff(had, has, n=1)) == ""
     assert not list(obs.videos.iterdir())
+    for session in (tmp_path / "ac_telemetry_data").iterdir():
+        assert [path.name for path in session.glob("*.mkv")] == ["session_recording.mkv"]
+    assert not [path for path in obs.config.glob("basic/scenes/*") if "acpilot" in path.read_text()]
 
 
 def test_refusals_have_their_remedy_and_leave_nothing(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_obs_killed_keeps_telemetry_and_the_partial_video(obs: ObsStudio, start_
     obs.start()
     code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
     assert code == 0, output
-    assert "'Mine' and scenes 'Evening' are back" in output
+    assert "it has its scene 'Race' and profile 'Mine' again" in output
 
 
 def test_what_obs_tells_while_it_is_asked_something_is_heard(obs: ObsStudio) -> None:
@@ -194,12 +196,13 @@ def test_we_are_killed_and_the_next_run_puts_everything_right(
     code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
     assert code == 0, output
     assert "OBS was still recording for an acpilot that was killed" in output
-    assert "'Mine' and scenes 'Evening' are back" in output
+    assert "OBS was left with acpilot's set-up: it has its scene 'Race' and profile 'Mine' again" in output
     recovered = session_in(tmp_path)
     assert recovered.manifest.counts.labelled_frames >= 30
     still_convertible(tmp_path, 30)
     with Connection(obs.address) as connection:
-        assert connection.request("GetProfileList")["currentProfileName"] == "Mine"
+        assert current(connection) == ("Mine", "Evening")
+        assert [scene["sceneName"] for scene in connection.request("GetSceneList")["scenes"]] == ["Break", "Race"]
 
 
 class Proxy:
@@ -239,6 +242,118 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
+
+
+class EarlyAnswers(Proxy):
+    """Answers CreateProfile at once, as OBS 31 and later do; OBS gets to hear of it ``DELAY`` seconds later."""
+
+    DELAY = 0.3
+    early = 0
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            begun = b""
+            while not begun.endswith(b"\r\n\r\n"):  # of HTTP
+                begun += _receive(one, 1)
+            other.sendall(begun)
+            frames = websocket.frame_buffer(partial(_receive, one), skip_utf8_validation=True)
+            sending = threading.Lock()
+
+            def send(content: bytes) -> None:
+                with sending, suppress(OSError):
+                    other.sendall(content)
+
+            while True:
+                frame = frames.recv_frame()
+                message = json.loads(frame.data) if frame.opcode == websocket.ABNF.OPCODE_TEXT else {}
+                details = message.get("d", {})
+                if details.get("requestId") == "late" and not frame.mask_value:
+                    continue
+                if message.get("op") == 6 and details["requestType"] == "CreateProfile":
+                    status = {"result": True, "code": 100}
+                    answer = {key: details[key] for key in ("requestType", "requestId")} | {"requestStatus": status}
+                    told = json.dumps({"op": 7, "d": answer}).encode()
+                    one.sendall(websocket.ABNF(1, 0, 0, 0, websocket.ABNF.OPCODE_TEXT, 0, told).format())
+                    frame.data = json.dumps({"op": 6, "d": {**details, "requestId": "late"}}).encode()
+                    threading.Timer(self.DELAY, send, (frame.format(),)).start()
+                    self.early += 1
+                    continue
+                send(frame.format())
+
+
+def _receive(connection: socket.socket, count: int) -> bytes:
+    data = connection.recv(count)
+    if not data:
+        raise ConnectionError
+    return data
+
+
+def test_a_profile_that_is_there_later_than_obs_says_is_waited_for(
+    obs: ObsStudio, start_game: Start, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert")
+    proxy = EarlyAnswers(obs.port)
+    more = ("--obs-port", str(proxy.port), "--duration", "2")
+    try:
+        code, output = acpilot(*flags(obs, game, *more), folder=tmp_path, environment=obs.environment)
+    finally:
+        proxy.close()
+    assert code == 0, output
+    assert proxy.early == 1
+    obs.quit()
+    profile = (obs.config / "basic/profiles/Mine/basic.ini").read_text()
+    for mine in ("FilenameFormatting=mine ", f"FilePath={obs.videos}\n", "RecFormat=mp4\n", "RecQuality=Small\n"):
+        assert mine in profile
+
+
+def test_lossless_is_labelled_and_a_video_that_cannot_be_moved_is_said_with_its_remedy(
+    obs: ObsStudio, start_game: Start, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert")
+    lossless = flags(obs, game, "--obs-quality", "Lossless")  # written as AVI: it has to be renamed
+    code, output = acpilot(*lossless, "--duration", "3", folder=tmp_path, environment=obs.environment)
+    assert code == 0, output
+    assert session_in(tmp_path).manifest.counts.labelled_frames >= 20
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with running(*lossless, folder=elsewhere, environment=obs.environment) as recorder:
+        wait_for(lambda: seconds_recorded(elsewhere, 3), "three seconds", step=0.2)
+        in_the_way = session_in(elsewhere).video_file
+        (in_the_way / "something").mkdir(parents=True)
+        recorder.send_signal(signal.SIGINT)
+        output = recorder.communicate(timeout=60)[0]
+    assert recorder.returncode == 1
+    assert "Traceback" not in output
+    assert session_in(elsewhere).manifest.state == "partial"
+    with Connection(obs.address) as connection:
+        assert current(connection) == ("Mine", "Evening")
+    shutil.rmtree(in_the_way)
+    (remedy,) = re.findall(r"acpilot (attach .*)", output.strip().splitlines()[-1])
+    code, output = acpilot(*shlex.split(remedy), folder=elsewhere)
+    assert code == 0, output
+    assert session_in(elsewhere).manifest.counts.labelled_frames >= 20
+
+
+def test_what_an_older_acpilot_left_is_put_right(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:
+    with Connection(obs.address, events=SETUP_EVENTS) as connection:
+        borrow(connection, VideoSettings(), "acpilot", str(tmp_path), "session_recording")
+        if int(connection.request("GetVersion")["obsVersion"].split(".")[0]) < 31:  # 32 can end itself then
+            connection.request("CreateSceneCollection", sceneCollectionName="acpilot")
+    state = obs.home / "state" / "acpilot"
+    state.mkdir(parents=True)
+    loan = {
+        "profile": "Mine",
+        "scene_collection": "Evening",
+        "target": str(tmp_path / "gone" / "video.mkv"),
+        "video": "",
+    }
+    (state / "obs_loan.json").write_text(json.dumps(loan))
+    game = start_game("--driver", "expert")
+    code, output = acpilot(*flags(obs, game, "--duration", "2"), folder=tmp_path, environment=obs.environment)
+    assert code == 0, output
+    assert "profile 'Mine' again" in output
+    with Connection(obs.address) as connection:
+        assert current(connection) == ("Mine", "Evening")
 
 
 def test_a_connection_that_breaks_is_made_again(obs: ObsStudio, start_game: Start, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_what_covers_the_game_in_the_picture_is_told_and_not_labelled(
     cover.destroy()
     screen.sync()
     assert ending.fault is None
-    told = [instant for instant, line in lines if "COVERED by" in line]
+    told = [instant for instant, line in lines if "NO LABELS: covered by" in line]
     session = ending.session
     labels, _ = session_labels(session, "auto", None)
     with av.open(str(session.video_file)) as container:
@@ -218,10 +218,10 @@ def test_what_covers_the_game_in_the_picture_is_told_and_not_labelled(
     assert chosen[labels.instant < covered_from - 4e8].sum() >= 8
     assert chosen[labels.instant > covered_to + 4e8].sum() >= 10
     counts = session.manifest.counts
-    assert (labels.covered & ~chosen).sum() == counts.covered_frames <= seen.sum() + 8
+    assert (labels.flawed & ~chosen).sum() == counts.flawed_frames <= seen.sum() + 8
     code, output = acpilot("convert", str(session.folder), folder=tmp_path)
     assert code == 0, output
-    assert f"{counts.covered_frames} frames left out: 'another window' covered the game's window" in output
+    assert f"{counts.flawed_frames} frames left out, which do not show the game: covered by 'another window'" in output
 
 
 def test_the_live_line_counts_the_labels_so_far(start_game: Start, tmp_path: Path) -> None:

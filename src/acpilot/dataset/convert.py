@@ -26,8 +26,8 @@ from acpilot.session.folder import Session
 from acpilot.session.labels import (
     LABELS_VERSION,
     Labels,
-    covered_by,
     driven_by_person,
+    flaws_of,
     inputs_csv,
     session_labels,
     why_no_label,
@@ -265,8 +265,8 @@ def _notes(session: Session, labels: Labels, settings: ConvertSettings) -> Itera
         yield f"{paused} frames of paused spells left out (--keep-paused takes them)"
     if distrusted := int(labels.distrusted.sum()):
         yield f"{distrusted} frames left out: their instant is not certain enough, or their picture only repeats one"
-    if covered := int((labels.covered & labels.known).sum()):
-        yield f"{covered} frames left out: {covered_by(session)} covered the game's window"
+    if flawed := int((labels.flawed & labels.known).sum()):
+        yield f"{flawed} frames left out, which do not show the game: {flaws_of(session)}"
     if excluded := int(labels.excluded.sum()):
         yield f"{excluded} marked frames left out (acpilot mark shows the marks)"
     by_policy = int((labels.chosen(keep_paused=False) & ~driven_by_person(session, labels.instant)).sum())

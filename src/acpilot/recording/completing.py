@@ -10,6 +10,7 @@ from acpilot.errors import AcpilotError
 from acpilot.files import copy_atomically, patiently, write_atomically
 from acpilot.progress import Show
 from acpilot.recording.settings import RecordSettings
+from acpilot.recording.watching import REMEDIES
 from acpilot.session.fingerprint import take_fingerprint
 from acpilot.session.folder import Session
 from acpilot.session.labels import inputs_csv, session_labels, why_no_label
@@ -70,7 +71,10 @@ def _derive(session: Session, settings: RecordSettings) -> None:
     manifest.counts.paused_frames = int(labels.paused.sum())
     manifest.counts.unlabelled_frames = int(labels.unknown.sum())
     manifest.counts.distrusted_frames = int(labels.distrusted.sum())
-    manifest.counts.covered_frames = int((labels.covered & labels.known).sum())
+    manifest.counts.flawed_frames = int((labels.flawed & labels.known).sum())
+    for flaw in dict.fromkeys(flaw for _, _, flaw in manifest.flaws if flaw in REMEDIES):
+        manifest.state = "partial"
+        manifest.problems.append(f"for a part of the recording {flaw}: {REMEDIES[flaw]}")
     inputs = inputs_csv(labels, keep_paused=settings.keep_paused)
     patiently(lambda: write_atomically(session.inputs_file, inputs))
     if not chosen.any():
@@ -109,7 +113,7 @@ def recover(settings: RecordSettings, show: Show) -> list[str]:
     """Put right what a killed recording left in OBS, and complete its session; what was done."""
     if settings.recorder == "screen":
         return []
-    from acpilot.video.obs import recover
+    from acpilot.video.obs_loan import recover
 
     try:
         folder, notes = recover(settings, show)

@@ -87,7 +87,7 @@ def _obs(settings: RecordSettings) -> str:
         if free < _LEAST_FREE_GB:
             raise AcpilotError(f"OBS has {free:.1f} GB free where it records: free some space there")
         profile, collection = obs_setup.current(obs)
-        if obs_setup.NAME in (profile, collection):
+        if obs_setup.is_ours(profile) or collection == obs_setup.NAME:
             raise AcpilotError("OBS still has acpilot's set-up: the next acpilot record --recorder obs puts yours back")
     return (
         f"{version['obsVersion']} at {address}, obs-websocket {version['obsWebSocketVersion']}, protocol "

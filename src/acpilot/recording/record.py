@@ -15,10 +15,10 @@ from acpilot.errors import AcpilotError
 from acpilot.files import is_full
 from acpilot.progress import Show
 from acpilot.recording.completing import finish, recover
-from acpilot.recording.covering import CoverWatch
 from acpilot.recording.settings import RecordSettings
 from acpilot.recording.telling import LiveLine, debug_log
 from acpilot.recording.waiting import wait_for_game
+from acpilot.recording.watching import PictureWatch
 from acpilot.session.folder import Session
 from acpilot.session.manifest import Counts, settings_record
 from acpilot.telemetry.log import TelemetryWriter
@@ -113,9 +113,9 @@ def _record_session(
             shutil.rmtree(session.folder, ignore_errors=True)  # it has not even begun
             raise reason from None
         problems: list[Exception] = []
-        with _noted(problems), CoverWatch(_what_can_be_covered(settings, recorder)) as cover:
-            manifest.covered = cover.spells
-            line = LiveLine(session, sampler, recorder, pages, cover)
+        with _noted(problems), PictureWatch(_what_can_be_covered(settings, recorder), recorder.look) as watch:
+            manifest.flaws = watch.spells
+            line = LiveLine(session, sampler, recorder, pages, watch)
             ways = " or ".join(stop.ways)
             _record_until_stopped(session, sampler, recorder, stop, lambda: show(f"{line.look()} | {ways} stops"))
         with _noted(problems):

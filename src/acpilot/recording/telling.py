@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from acpilot.clock import NS, now
-from acpilot.recording.covering import CoverWatch
+from acpilot.recording.watching import REMEDIES, PictureWatch
 from acpilot.session.folder import Session
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.pages import PHYSICS, Status
@@ -39,8 +39,9 @@ def report(session: Session) -> Iterator[str]:
     if steering := manifest.steering:
         yield f"steering  {steering.unit} ({steering.certainty}), largest {steering.largest:.2f}"
     yield (
-        f"labels    {counts.labelled_frames} frames; {counts.paused_frames} paused, {counts.unlabelled_frames} without "
-        f"telemetry, {counts.distrusted_frames} of uncertain instant and {counts.covered_frames} covered left out"
+        f"labels    {counts.labelled_frames} frames; left out: {counts.paused_frames} paused, "
+        f"{counts.unlabelled_frames} without telemetry, {counts.distrusted_frames} of uncertain instant, "
+        f"{counts.flawed_frames} that do not show the game"
     )
     yield from (f"note      {problem}" for problem in manifest.problems)
 
@@ -53,46 +54,51 @@ class LiveLine:
         sampler: of its telemetry.
         recorder: of its video.
         pages: the game's.
-        cover: watches the window.
+        watch: of its picture.
     """
 
     def __init__(
-        self, session: Session, sampler: Sampler, recorder: Recorder, pages: PageReader, cover: CoverWatch
+        self, session: Session, sampler: Sampler, recorder: Recorder, pages: PageReader, watch: PictureWatch
     ) -> None:
         self._session, self._sampler, self._recorder = session, sampler, recorder
-        self._pages, self._cover = pages, cover
+        self._pages, self._watch = pages, watch
         self._driven = bytearray()
         """Of each frame so far, whether the game was driven, and in sight, at the look after it."""
 
     def look(self) -> str:
         """The line as things are now; to be asked for every moment, by one thread."""
         sampler, recorder, manifest = self._sampler, self._recorder, self._session.manifest
-        covered_by = self._cover.look()
+        physics = self._physics()
         lives = sampler.status == Status.LIVE and now() - sampler.last_change < _STANDS_STILL_AFTER
-        self._driven.extend(bytes([lives and not covered_by]) * (recorder.frames - len(self._driven)))
+        flaw = self._watch.look(float(physics["speed_kmh"]) if lives and physics is not None else 0.0)
+        self._driven.extend(bytes([lives and flaw is None]) * (recorder.frames - len(self._driven)))
         labelled = 0
         if manifest.alignment is not None:
             driven = np.frombuffer(bytes(self._driven), bool)
             labelled = int((driven & certain_frames(manifest.alignment, len(driven), manifest.settings)).sum())
         sizes = " + ".join(f"{size / 1e6:.1f} MB {path.suffix[1:]}" for path, size in self._session.sizes())
         return (
-            f"recording {(now() - manifest.start) / NS:.1f} s | {self._state(covered_by)} | {recorder.frames} frames "
-            f"({labelled} with a label, {recorder.dropped} dropped), "
+            f"recording {(now() - manifest.start) / NS:.1f} s | {self._state(flaw, physics)} | "
+            f"{recorder.frames} frames ({labelled} with a label, {recorder.dropped} dropped), "
             f"{sampler.counts.samples} samples ({sampler.counts.lost} lost) | {sizes}"
         )
 
-    def _state(self, covered_by: str | None) -> str:
-        if covered_by is not None:
-            return f"COVERED by {covered_by!r}: move it off the game, these frames get no label"
+    def _physics(self) -> np.void | None:
+        page = self._pages.physics()
+        return np.frombuffer(page, PHYSICS)[0] if page else None
+
+    def _state(self, flaw: str | None, physics: np.void | None) -> str:
+        if flaw is not None:
+            remedy = REMEDIES.get(flaw, "move it off the game")
+            return f"NO LABELS: {flaw}: {remedy}"
         if self._sampler.status in _STATES:
             return _STATES[self._sampler.status]
-        if page := self._pages.physics():
-            physics = np.frombuffer(page, PHYSICS)[0]
-            return (
-                f"{physics['speed_kmh']:3.0f} km/h, steering {physics['steer_angle']:+.2f}, "
-                f"throttle {physics['gas']:.2f}, brake {physics['brake']:.2f}"
-            )
-        return "..."
+        if physics is None:
+            return "..."
+        return (
+            f"{physics['speed_kmh']:3.0f} km/h, steering {physics['steer_angle']:+.2f}, "
+            f"throttle {physics['gas']:.2f}, brake {physics['brake']:.2f}"
+        )
 
 
 def certain_frames(alignment: Alignment, frames: int, settings: dict[str, Any]) -> np.ndarray:

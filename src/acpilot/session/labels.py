@@ -68,8 +68,8 @@ class Labels:
     """The instant is certain enough."""
     excluded: np.ndarray
     """Marked as not to be learnt from."""
-    covered: np.ndarray
-    """Something else than the game may be in the picture."""
+    flawed: np.ndarray
+    """The picture is not that of the game: something covered it, it was black, ..."""
 
     @property
     def unknown(self) -> np.ndarray:
@@ -80,7 +80,7 @@ class Labels:
     @property
     def distrusted(self) -> np.ndarray:
         """Frames of a drive that would have a label if only their instant were certain, bool."""
-        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded & ~self.covered
+        left_out: np.ndarray = self.known & ~self.trusted & ~self.excluded & ~self.flawed
         return left_out
 
     @property
@@ -89,9 +89,9 @@ class Labels:
         return float(np.max(self.error_ms[self.trusted], initial=0.0))
 
     def chosen(self, *, keep_paused: bool) -> np.ndarray:
-        """Which frames are labelled, bool: known, trusted, not marked nor covered; those of pauses when asked for."""
+        """Which frames are labelled, bool: known, trusted, not marked nor flawed; those of pauses when asked for."""
         drive = self.known & self.trusted
-        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded & ~self.covered
+        chosen: np.ndarray = (drive | self.paused if keep_paused else drive) & ~self.excluded & ~self.flawed
         return chosen
 
 
@@ -150,7 +150,7 @@ def label_frames(  # noqa: PLR0913, PLR0917
         error_ms=errors,
         trusted=np.isfinite(errors) & (errors <= limit_ms),
         excluded=np.zeros(len(instants), bool),
-        covered=np.zeros(len(instants), bool),
+        flawed=np.zeros(len(instants), bool),
     )
 
 
@@ -202,7 +202,7 @@ def label_rows(inputs: Inputs, steering: Steering, frames: int, correction: int)
         error_ms=np.zeros(frames, np.float32),
         trusted=np.ones(frames, bool),
         excluded=np.zeros(frames, bool),
-        covered=np.zeros(frames, bool),
+        flawed=np.zeros(frames, bool),
     )
 
 
@@ -272,15 +272,15 @@ def _recorded_labels(
     settings = session.manifest.settings
     limit = error_limit_ms(max_error_ms or settings.get("max_error_ms"), settings.get("fps", 10.0))
     labels = label_frames(samples, recorded, instants, session.manifest.start, errors, limit)
-    return replace(labels, covered=_covered(session, instants - session.correction)), recorded
+    return replace(labels, flawed=_flawed(session, instants - session.correction)), recorded
 
 
-def _covered(session: Session, instants: np.ndarray) -> np.ndarray:
-    """At which instants, int64 (n,) ns, something covered the game in the picture: bool (n,)."""
-    covered = np.zeros(len(instants), bool)
-    for first, last, _ in session.manifest.covered:
-        covered |= (instants >= first) & (instants <= last)
-    return covered
+def _flawed(session: Session, instants: np.ndarray) -> np.ndarray:
+    """At which instants, int64 (n,) ns, the picture was not that of the game: bool (n,)."""
+    flawed = np.zeros(len(instants), bool)
+    for first, last, _ in session.manifest.flaws:
+        flawed |= (instants >= first) & (instants <= last)
+    return flawed
 
 
 def _steering_of_rows(session: Session, inputs: Inputs, unit: Unit | Literal["auto"], lock: float | None) -> Steering:
@@ -318,9 +318,8 @@ def why_no_label(session: Session, labels: Labels) -> str:
         "there is no telemetry around them: the game showed a replay or a menu, or its numbers were none; drive while "
         "it records": labels.unknown,
         f"the instants of all of them are less certain than was asked for; {uncertain}": labels.distrusted,
-        f"{covered_by(session)} covered the game's window: keep it free, or record with another recorder": (
-            labels.covered & labels.known
-        ),
+        f"their pictures do not show the game ({flaws_of(session)}): set it to a window or to borderless and keep it "
+        "free, or record with another recorder": labels.flawed & labels.known,
         f"all of them are marked: {command('acpilot', 'mark', session.folder)} shows the marks": (
             labels.excluded & labels.known
         ),
@@ -328,9 +327,9 @@ def why_no_label(session: Session, labels: Labels) -> str:
     return max(reasons, key=lambda reason: int(reasons[reason].sum()))
 
 
-def covered_by(session: Session) -> str:
-    """Titles of what covered the game's window while it was recorded, for people."""
-    return ", ".join(repr(title) for title in dict.fromkeys(title for _, _, title in session.manifest.covered))
+def flaws_of(session: Session) -> str:
+    """What was wrong with the picture while it was recorded, for people."""
+    return ", ".join(dict.fromkeys(flaw for _, _, flaw in session.manifest.flaws))
 
 
 def inputs_csv(labels: Labels, *, keep_paused: bool) -> str:

@@ -61,8 +61,8 @@ class Counts:
     """Frames without telemetry around them."""
     distrusted_frames: int = 0
     """Frames whose instant is not certain, or whose picture only repeats the one before: left out."""
-    covered_frames: int = 0
-    """Frames of a drive in which something else may cover the game: left out."""
+    flawed_frames: int = 0
+    """Frames of a drive whose picture is not that of the game: left out."""
 
 
 @dataclass
@@ -88,8 +88,9 @@ class Manifest:
     """Of the video as it was recorded; None where it was never finished or is not here, and in sessions of earlier
     versions."""
     counts: Counts = field(default_factory=Counts)
-    covered: list[tuple[int, int, str]] = field(default_factory=list)
-    """From and to which instant (ns, monotonic clock) something covered the game in the picture, and its title."""
+    flaws: list[tuple[int, int, str]] = field(default_factory=list)
+    """From and to which instant (ns, monotonic clock) the picture was not that of the game, and why: covered by what,
+    black, standing still while the car moved."""
     drivers: list[tuple[int, str]] = field(default_factory=list)
     """Who drove, from which instant (ns, monotonic clock) on: a policy's name, ``HUMAN`` or ``NOBODY``. Before the
     first, and where there is none, a person."""

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 OUTPUT_EVENTS = 1 << 6
 """Subscription to the events of recording and streaming."""
+SETUP_EVENTS = 1 << 1
+"""Subscription to the events of profiles and scene collections."""
 _RPC_VERSION = 1
 _SERIAL_FRAME = 1
 _HELLO, _IDENTIFY, _IDENTIFIED, _EVENT, _REQUEST, _RESPONSE, _BATCH, _BATCH_RESPONSE = 0, 1, 2, 5, 6, 7, 8, 9

@@ -4,6 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from acpilot.errors import AcpilotError
 from acpilot.progress import Show
 from acpilot.video.alignment import Alignment
@@ -16,8 +18,6 @@ class Recorder(Protocol):
     """Records the game's picture into a video file, and knows the instant of each of its frames."""
 
     name: str
-    takes_screen: bool
-    """Whether it takes the screen where the window is, and with it what covers the window; once it has started."""
     failure: Exception | None
     """Why the recording cannot go on, once it cannot."""
     frames: int
@@ -27,6 +27,15 @@ class Recorder(Protocol):
     """Frames whose picture was already that of the frame before."""
     notes: list[str]
     """What the user should know."""
+
+    @property
+    def takes_screen(self) -> bool:
+        """Whether it takes the screen where the window is, and with it what covers the window; once it has started."""
+        ...
+
+    def look(self) -> np.ndarray | None:
+        """What it recorded last, or some of its pixels: uint8, any shape; None while that is not known."""
+        ...
 
     def start(self) -> None:
         """Start recording; returns once the first frame is on its way.

@@ -21,6 +21,8 @@ from acpilot.video.alignment import Alignment
 from acpilot.video.settings import VideoSettings
 
 _QUEUE_FRAMES = 8
+_SOME = 4
+"""Every so many rows and columns of a picture tell whether it is black, or another one."""
 _PATIENCE = 0.8
 """Of the time between frames, how long the next picture is waited for."""
 _ROUNDING_MS = 0.5  # of the container's millisecond timestamps
@@ -146,6 +148,7 @@ class ScreenRecorder:
         self.takes_screen = True
         self._capture: Capture | None = None
         self._errors_ms: list[float] = []
+        self._newest: Shot | None = None
         self._overflowed = 0
         self._pacer = Pacer(settings.fps)
         self._stop, self._started = threading.Event(), threading.Event()
@@ -181,6 +184,10 @@ class ScreenRecorder:
             except queue.Full:
                 continue  # unless it has just failed, the encoder makes room
             self._encoding.join()
+
+    def look(self) -> np.ndarray | None:
+        """See ``Recorder``."""
+        return None if self._newest is None else self._newest.picture[::_SOME, ::_SOME, :3]
 
     def alignment(self) -> Alignment:
         """The instants of the frames recorded so far."""
@@ -234,6 +241,7 @@ class ScreenRecorder:
             self._start = shot.instant
             self._writer = VideoWriter(self._path, shot.picture.shape[1], shot.picture.shape[0], self._settings)
             self._started.set()
+        self._newest = shot
         self.repeated += shot.repeats
         try:
             self._shots.put_nowait(shot)
