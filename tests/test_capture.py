@@ -4,13 +4,16 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from Xlib import X
 from Xlib import display as xdisplay
 
+from acpilot.session.labels import session_labels
 from acpilot.video.settings import VideoSettings
 from capture import REGION, measure
 from conftest import Game, acpilot, running, wait_for
@@ -105,3 +108,48 @@ def test_under_wayland_the_pictures_are_the_games(start_game: Start, tmp_path: P
     session = only_session(tmp_path)
     assert np.abs(clock_differences(session)).max() < 200
     assert session.manifest.counts.labelled_frames >= 0.9 * session.manifest.counts.frames
+
+
+@pytest.mark.usefixtures("wayland")
+def test_a_picture_that_is_black_from_the_start_ends_the_recording_at_once(start_game: Start, tmp_path: Path) -> None:
+    game = start_game("--driver", "expert")  # under Wayland the screen itself shows nothing
+    begun = time.monotonic()
+    code, output = acpilot(*flags(game, "--capture", "mss", "--duration", "60"), folder=tmp_path)
+    assert time.monotonic() - begun < 20
+    assert code == 1, output
+    line = output.strip().splitlines()[-1]
+    assert "the picture is black from the start: set the game to a window or to borderless" in line
+    assert only_session(tmp_path).manifest.state == "partial"
+
+
+@pytest.mark.usefixtures("display")
+@pytest.mark.parametrize("flaw", ["black", "still"])
+def test_a_picture_that_is_not_the_games_is_told_and_gets_no_label(
+    flaw: str, start_game: Start, screen: xdisplay.Display, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert", "--track", "twisty")
+    told = "the picture is black" if flaw == "black" else "the picture stands still while the car moves"
+    stand_in = colour_window(screen, f"{game.title}_2", (0, 0, 320, 180), 0 if flaw == "black" else 0x808020)
+    window = window_of(screen, game)
+    region = ("--region", "0", "0", "320", "180")
+    window.configure(x=0, y=0, stack_mode=X.Above)
+    screen.sync()
+    with running(*flags(game, *region), folder=tmp_path) as recorder:
+        wait_for(lambda: len(_errors(tmp_path)) >= 30, "frames of the game")
+        window.configure(x=700, y=0)
+        screen.sync()
+        wait_for(lambda: told in str(only_session(tmp_path).manifest.flaws), "the flaw to be noticed", 8)
+        wait_for(lambda: len(_errors(tmp_path)) >= 70, "frames of another picture")
+        recorder.send_signal(signal.SIGINT)
+        output = recorder.communicate(timeout=60)[0]
+    stand_in.destroy()
+    screen.sync()
+    assert recorder.returncode == 0, output
+    session = only_session(tmp_path)
+    assert session.manifest.state == "partial"
+    assert f"for a part of the recording {told}" in output
+    first, last, _ = session.manifest.flaws[-1]
+    labels, _ = session_labels(session, "auto", None)
+    chosen = labels.chosen(keep_paused=False)
+    assert 15 <= chosen.sum() <= 45, "those of the game"
+    assert not chosen[(labels.instant > first) & (labels.instant < last)].any()
