@@ -224,6 +224,39 @@ def test_what_covers_the_game_in_the_picture_is_told_and_not_labelled(
     assert f"{counts.flawed_frames} frames left out, which do not show the game: covered by 'another window'" in output
 
 
+def test_a_session_that_is_black_for_a_while_is_not_complete(
+    start_game: Start, screen: xdisplay.Display, tmp_path: Path
+) -> None:
+    game = start_game("--driver", "expert")
+    place = window_of(screen, game).get_geometry()
+    cover = screen.screen().root.create_window(
+        place.x, place.y, place.width, place.height, 0, X.CopyFromParent, background_pixel=0, override_redirect=True
+    )
+    begun: list[int] = []
+
+    def show(line: str) -> None:
+        if "recording" in line and not begun:
+            begun.append(now())
+        elif len(begun) == 1 and now() - begun[0] > 15e8:
+            begun.append(now())
+            cover.map()
+            screen.sync()
+        elif len(begun) == 2 and now() - begun[1] > 15e8:
+            begun.append(now())
+            cover.unmap()
+            screen.sync()
+
+    ending = record_here(game, tmp_path, show, duration=5.0, capture="mss")
+    cover.destroy()
+    screen.sync()
+    assert len(begun) == 3
+    manifest = Session.open(ending.session.folder).manifest
+    assert manifest.state == "partial"
+    assert "for a part of the recording the picture is black" in " ".join(manifest.problems)
+    assert 12 <= manifest.counts.flawed_frames <= manifest.counts.frames - manifest.counts.labelled_frames
+    assert manifest.counts.labelled_frames >= 15
+
+
 def test_the_live_line_counts_the_labels_so_far(start_game: Start, tmp_path: Path) -> None:
     game = start_game("--driver", "expert")
     lines: list[str] = []

@@ -33,7 +33,8 @@ def finish(session: Session, settings: RecordSettings, fault: AcpilotError | Non
                 f"the session's last files could not be written ({error}); convert derives them again"
             )
         else:
-            manifest.state = "partial" if fault else "complete"
+            spoilt = any(flaw in REMEDIES for _, _, flaw in manifest.flaws)
+            manifest.state = "partial" if fault or spoilt else "complete"
     finally:
         if fault and str(fault) != manifest.ended_by:
             manifest.problems.append(str(fault))
@@ -73,7 +74,6 @@ def _derive(session: Session, settings: RecordSettings) -> None:
     manifest.counts.distrusted_frames = int(labels.distrusted.sum())
     manifest.counts.flawed_frames = int((labels.flawed & labels.known).sum())
     for flaw in dict.fromkeys(flaw for _, _, flaw in manifest.flaws if flaw in REMEDIES):
-        manifest.state = "partial"
         manifest.problems.append(f"for a part of the recording {flaw}: {REMEDIES[flaw]}")
     inputs = inputs_csv(labels, keep_paused=settings.keep_paused)
     patiently(lambda: write_atomically(session.inputs_file, inputs))
