@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-if sys.platform != "win32":
-    raise ImportError("Windows alone has it")
-
 from acpilot.clock import NS, now
 from acpilot.commands import install_packages
 from acpilot.desktop.capture import Picture, Shot
-from acpilot.desktop.d3d11 import Device, release
 from acpilot.desktop.window import Area, Window, visible_area
-from acpilot.desktop.window_windows import Win32Window
 from acpilot.errors import AcpilotError
+
+if sys.platform == "win32":
+    from acpilot.desktop.d3d11 import Device, release
+    from acpilot.desktop.window_windows import Win32Window
+
+assert sys.platform == "win32"
 
 _BUFFERS = 3
 """One that is read, one that is the newest, one to draw into."""
