@@ -3,20 +3,9 @@
 import sys
 
 try:
-    from acpilot.cli import main
-    from acpilot.settings import SESSIONS_FOLDER
+    from acpilot.originals import convert_videos_to_dataset
 except ModuleNotFoundError as missing:
-    sys.exit(f"acpilot: {missing}: in acpilot's folder, type '{sys.executable} -m pip install .' first")
+    sys.exit(f'acpilot: {missing}: in acpilot\'s folder, type first: "{sys.executable}" -m pip install .')
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        try:
-            answer = input(f"Folder of the session (such as {SESSIONS_FOLDER / '20261122_191500'}): ")
-        except (EOFError, KeyboardInterrupt):
-            answer = ""
-        answer = answer.strip().strip("\"'")
-        if not answer:
-            sys.exit("acpilot: no folder given")
-        sys.argv.append(answer)
-    sys.argv.insert(1, "convert")
-    main()
+    convert_videos_to_dataset()

@@ -7,11 +7,9 @@ second; Escape ends it. ``--model PATH`` names another one; takes the flags of `
 import sys
 
 try:
-    from acpilot.cli import main
+    from acpilot.originals import test_ac
 except ModuleNotFoundError as missing:
-    sys.exit(f"acpilot: {missing}: in acpilot's folder, type '{sys.executable} -m pip install .' first")
+    sys.exit(f'acpilot: {missing}: in acpilot\'s folder, type first: "{sys.executable}" -m pip install .')
 
 if __name__ == "__main__":
-    given = any(word == "--model" or word.startswith("--model=") for word in sys.argv[1:])
-    sys.argv[1:] = ["drive", *([] if given else ["--model", "best_save/model.ckpt"]), *sys.argv[1:]]
-    main()
+    test_ac()

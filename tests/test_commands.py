@@ -7,12 +7,12 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from acpilot.commands import command
+from environments import make_environment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "acpilot"
@@ -77,15 +77,7 @@ def write_wheel(folder: Path, name: str, version: str) -> None:
 def test_what_a_report_without_matplotlib_says_is_typed_and_installs_it(tool: str, tmp_path: Path) -> None:
     """In an environment of its own, with the tests' packages but that one, and an index of one (made-up) wheel."""
     environment = tmp_path / "an environment"
-    without_pip = ["--without-pip"] if tool == "uv" else []
-    subprocess.run([sys.executable, "-m", "venv", *without_pip, environment], check=True)
-    python = next(environment.glob("[bS]*/python*"))
-    (site,) = [path for path in environment.rglob("site-packages") if path.parent.parent.name != "lib64"]
-    for path in Path(str(metadata.distribution("numpy").locate_file(""))).iterdir():
-        if not path.name.startswith(
-            ("matplotlib", "mpl_toolkits", "pip", "setuptools", "_distutils", "distutils", "__pycache__")
-        ):
-            (site / path.name).symlink_to(path)
+    python, site = make_environment(environment, ("matplotlib", "mpl_toolkits"), pip=tool == "pip")
     index = tmp_path / "index"
     index.mkdir()
     write_wheel(index, "matplotlib", "3.10.0")

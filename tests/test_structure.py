@@ -25,7 +25,7 @@ ORDER = (
     ("driving",),
     ("practice",),
     ("demo", "evaluation"),
-    ("cli", "__main__"),
+    ("cli", "originals", "__main__"),
 )
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

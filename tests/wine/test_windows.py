@@ -219,6 +219,47 @@ def test_doctor_finds_game_window_and_gamepad(stand_in: Game) -> None:
         assert found in output
 
 
+READ_TEXTURES = """
+import uuid
+import numpy as np
+from acpilot.desktop.d3d11 import Device, query, release
+random = np.random.default_rng(1)
+device = Device()
+kept = []
+for width, height, left, top, w, h in [
+    (333, 217, 7, 11, 101, 55), (64, 64, 0, 0, 64, 64), (1279, 721, 1, 1, 1277, 719), (5, 3, 4, 2, 1, 1)
+]:
+    pixels = random.integers(0, 256, (height, width, 4), np.uint8)
+    texture = device.create_texture(width, height, pixels=pixels.tobytes())
+    surface = query(texture, uuid.UUID("cafcb56c-6ac3-4889-bf47-9e23bbd260ec"))
+    for _ in range(20 if width > 1000 else 500):
+        assert (device.read(surface, left, top, w, h) == pixels[top : top + h, left : left + w]).all()
+    kept.append(release(surface))
+    assert release(texture) == 0, "nothing holds it any more"
+left = device.dxgi()
+device.close()
+device.close()
+print(kept, release(left))
+"""
+
+
+def test_pixels_of_any_part_of_a_texture_are_read_and_nothing_is_leaked() -> None:
+    with wine(PYTHON, "-B", "-c", READ_TEXTURES) as process:
+        output = process.communicate(timeout=120)[0]
+    assert output.split("\n")[0] == "[1, 1, 1, 1] 0", output
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_where_windows_has_no_capture_of_its_own_it_says_so_and_auto_does_without(tmp_path: Path) -> None:
+    """Wine has none."""
+    code, output = acpilot(*record(tmp_path / "asked", "--duration", "2", "--capture", "wgc"))
+    line = one_line(code, output)
+    assert "Windows Graphics Capture is not there" in line
+    assert "--capture mss" in line
+    _, output = acpilot("doctor")
+    assert "pictures with mss" in output
+
+
 DRIVE_ONCE = """
 import sys
 import numpy as np

@@ -27,6 +27,8 @@ _KERNEL.QueryFullProcessImageNameW.argtypes = [
     ctypes.POINTER(wintypes.DWORD),
 ]
 _KERNEL.CloseHandle.argtypes = [ctypes.c_void_p]
+_DWM = ctypes.WinDLL("dwmapi")
+_EXTENDED_FRAME_BOUNDS = 9  # DWMWA_EXTENDED_FRAME_BOUNDS
 _QUERY_LIMITED_INFORMATION = 0x1000  # which is granted for a game that runs as administrator, too
 
 
@@ -70,6 +72,10 @@ def _program(window: ctypes.c_void_p) -> str:
     return PureWindowsPath(path.value).name
 
 
+def _area(rectangle: wintypes.RECT) -> Area:
+    return Area(rectangle.left, rectangle.top, rectangle.right - rectangle.left, rectangle.bottom - rectangle.top)
+
+
 class Win32Window:
     """A window on Windows."""
 
@@ -93,6 +99,14 @@ class Win32Window:
         if not _USER.ClientToScreen(handle, ctypes.byref(origin)):
             return None
         return Area(origin.x, origin.y, size.right, size.bottom)
+
+    def frames(self) -> list[Area]:
+        """The whole window on the screen: as it is seen, and with the border that is there for the mouse alone."""
+        handle, seen, whole = ctypes.c_void_p(self.identifier), wintypes.RECT(), wintypes.RECT()
+        _USER.GetWindowRect(handle, ctypes.byref(whole))
+        size = ctypes.sizeof(seen)
+        told = _DWM.DwmGetWindowAttribute(handle, _EXTENDED_FRAME_BOUNDS, ctypes.byref(seen), size) == 0
+        return [_area(each) for each in ([seen, whole] if told else [whole])]
 
     def has_focus(self) -> bool:
         """Whether it is in the foreground."""
