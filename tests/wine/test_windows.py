@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from test_record import press
 from test_stopping import tap
 from windows import Game, acpilot, game, on_windows, press_in_the_game, running, wine
 
+HERE = Path(__file__).parent
 QUARTERS = ((200, 10, 20), (10, 200, 30), (20, 30, 200), (200, 200, 40))
 
 
@@ -258,6 +260,50 @@ def test_where_windows_has_no_capture_of_its_own_it_says_so_and_auto_does_withou
     assert "--capture mss" in line
     _, output = acpilot("doctor")
     assert "pictures with mss" in output
+
+
+def composed(*command: str) -> tuple[int, str]:
+    """Run an acpilot command where a stand-in for Windows' compositor gives pictures."""
+    with wine(PYTHON, "-B", on_windows(HERE / "compositor.py"), *command) as process:
+        output = process.communicate(timeout=120)[0]
+        return process.returncode, output
+
+
+def test_the_compositors_pictures_are_the_client_area_with_their_times_and_all_are_given_back(
+    stand_in: Game, tmp_path: Path
+) -> None:
+    stand_in.tell("move 37 61")
+    with game("cover") as cover:
+        cover.tell("move 500 350")
+        code, output = composed(*record(tmp_path / "sessions", "--duration", "5", "--capture", "wgc"))
+    assert code == 0, output
+    told = re.search(r"textures (\d+), held (\d+)", output)
+    assert told, output
+    assert int(told[1]) > 100, "each is taken as it comes"
+    assert int(told[2]) == 0, "a reference to a texture was kept"
+    session = only_session(tmp_path / "sessions")
+    assert session.manifest.recorder["capture"] == "wgc"
+    assert acpilot("convert", on_windows(session.folder))[0] == 0
+    with session.labels_file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 0.95 * session.manifest.counts.frames
+    with Image.open(session.images_folder / rows[20]["image_name"]) as picture:
+        assert picture.size == (640, 360)
+        corners = [picture.getpixel(at) for at in ((3, 3), (636, 3), (3, 356))]
+    assert np.abs(np.array(corners, float) - QUARTERS[:3]).max() < 20, "neither title nor border"
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_window_that_changes_its_size_goes_on_being_seen_by_the_compositor(stand_in: Game, tmp_path: Path) -> None:
+    command = record(tmp_path / "sessions", "--duration", "8", "--capture", "wgc")
+    with wine(PYTHON, "-B", on_windows(HERE / "compositor.py"), *command) as process:
+        wait_for(lambda: list(tmp_path.glob("sessions/*/session_recording.mkv")), "the recording", 120)
+        stand_in.tell("resize 500 400")
+        stand_in.tell("resize 720 500")
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "held 0" in output
+    assert only_session(tmp_path / "sessions").manifest.recorder["resized"]
 
 
 DRIVE_ONCE = """
