@@ -306,6 +306,13 @@ def test_a_window_that_changes_its_size_goes_on_being_seen_by_the_compositor(sta
     assert only_session(tmp_path / "sessions").manifest.recorder["resized"]
 
 
+def test_labels_are_proven_to_be_right() -> None:
+    code, output = acpilot("doctor", "--prove", "--recorder", "screen")
+    assert code == 0, output
+    assert "right the built-in recorder with mss: " in output
+    assert "fault the built-in recorder with wgc: Windows Graphics Capture is not there" in output
+
+
 DRIVE_ONCE = """
 import sys
 import numpy as np

@@ -2,15 +2,14 @@
 
 The compositor hands over a frame whenever it has drawn the window anew, with the time of that on the clock of
 ``time.perf_counter`` (``SystemRelativeTime``, since the start of QueryPerformanceCounter). It may do so without the
-game having drawn: such frames are told by their bytes. A new picture was presented within the refresh before.
+game having drawn, so each frame is compared with the one before: a picture was presented between the last frame without
+it and the first that shows it.
 """
 
 import sys
 import threading
-from collections import deque
 from contextlib import suppress
 from datetime import timedelta
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ _BUFFERS = 3
 _FIRST = 2.0  # seconds, until the first picture
 _STILL = NS // 2
 _TRIES, _RESIZING = 10, 0.1
-_GAPS = 120
 _ROUNDING_MS = 0.5
 _BORDERLESS = "minimised, or in exclusive full screen, of which it has none; set the game to borderless"
 
@@ -53,8 +51,7 @@ class WgcCapture:
         if self._device is None:
             raise AcpilotError("Windows Graphics Capture is not there (Windows 10 1903 brings it): give --capture mss")
         self._picture: Picture | None = None
-        self._shown = self._first = 0
-        self._gaps: deque[int] = deque(maxlen=_GAPS)
+        self._shown = self._since = 0
         try:
             visible_area(window)
             self._frames = _Frames(self._device, window.identifier)
@@ -69,21 +66,25 @@ class WgcCapture:
         return self._read(part)
 
     def next(self, patience: float) -> Shot:
-        """See ``Capture``."""
+        """See ``Capture``: looks at each frame that comes until one differs."""
+        end = now() + round(patience * NS)
         before = self._picture
-        advanced = self._advance(patience)
-        instant = self._shown if advanced else now()
-        repeats = False
-        if advanced or before is None:
-            self._picture = self._read(None)
-            repeats = before is not None and np.array_equal(before, self._picture)
-            self._first = self._first if repeats else self._shown
-        assert self._picture is not None
-        # A picture that is still there can have been drawn anew, alike, at any time since it was first shown.
-        error = (instant - self._first + self._interval()) / 1e6 + _ROUNDING_MS
+        picture = self._read(None) if self._advance(0.0) or before is None else before
+        if before is None or not np.array_equal(picture, before):
+            self._since, before = self._shown, picture
+        unchanged = self._shown
+        while (remaining := end - now()) > 0 and self._advance(remaining / NS):
+            picture = self._read(None)
+            if not np.array_equal(picture, before):
+                self._picture, self._since = picture, self._shown
+                return Shot(picture, self._shown, (self._shown - unchanged) / 1e6 + _ROUNDING_MS)
+            unchanged = self._shown
+        # None is drawn: this one can have been drawn anew, alike, at any time since it was first shown.
+        instant = now()
         still = instant - self._shown > _STILL
         flaw = f"Windows has given no new picture for 0.5 s: the game is at rest, or {_BORDERLESS}" if still else ""
-        return Shot(self._picture, instant, error, repeats or not advanced, flaw)
+        repeats, self._picture = self._picture is not None and np.array_equal(picture, self._picture), picture
+        return Shot(picture, instant, (instant - self._since) / 1e6 + _ROUNDING_MS, repeats, flaw)
 
     def close(self) -> None:
         """See ``Capture``."""
@@ -105,14 +106,8 @@ class WgcCapture:
         instant = self._frames.take(patience)
         if instant is None:
             return False
-        if instant > self._shown > 0:
-            self._gaps.append(instant - self._shown)
         self._shown = instant
         return True
-
-    def _interval(self) -> float:
-        """The time between the compositor's frames of late, ns; infinite while it is not known."""
-        return median(self._gaps) if self._gaps else float("inf")
 
     def _read(self, part: Area | None) -> Picture:
         """Pixels of the frame taken last: a part of the window's client area, or all of it."""
