@@ -47,7 +47,8 @@ DESKTOP = {**DISPLAY, "openbox": ["openbox"]}
 OBS = {"obs": ["obs-studio", "obs-plugins"], "dbus-run-session": ["dbus"]}
 OBS_VERSIONS = {"debootstrap": ["debootstrap"]}
 BROWSER = {"chromium": ["chromium"]}
-TESTING = {**GAME, **DESKTOP, **OBS, **BROWSER, "pkill": ["procps"], "unshare": ["util-linux"]}
+WAYLAND = {"weston": ["weston"], "Xwayland": ["xwayland"]}
+TESTING = {**GAME, **DESKTOP, **WAYLAND, **OBS, **BROWSER, "pkill": ["procps"], "unshare": ["util-linux"]}
 
 MACHINE = {
     "qemu-system-x86_64": ["qemu-system-x86"],

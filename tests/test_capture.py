@@ -14,10 +14,15 @@ import pytest
 from Xlib import X
 from Xlib import display as xdisplay
 
+from acpilot.clock import now
+from acpilot.demo import virtual_display
 from acpilot.errors import AcpilotError
+from acpilot.recording.proving import truth_of
 from acpilot.session.labels import session_labels
+from acpilot.video.alignment import frame_times
+from acpilot.video.recorder import start_recorder
 from acpilot.video.settings import VideoSettings
-from capture import REGION, measure
+from capture import REGION, clock, measure
 from conftest import Game, acpilot, running, wait_for
 from test_drive import colour_window
 from test_record import clock_differences, flags, frames_recorded, only_session, window_of
@@ -72,6 +77,37 @@ def test_a_window_is_recorded_whole_whatever_lies_in_front_of_it_or_beyond_the_s
     session = only_session(tmp_path)
     assert len(clock_differences(session)) >= 40, "the clock at the picture's top is read in every frame"
     assert session.manifest.counts.labelled_frames >= 0.9 * session.manifest.counts.frames
+
+
+def test_a_screen_that_grows_is_seen_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    log, video = tmp_path / "clock.npy", tmp_path / "clock.mkv"
+    with virtual_display():
+        connection = xdisplay.Display()
+        root = connection.screen().root
+        resources = root.xrandr_get_screen_resources()
+        connection.xrandr_set_crtc_config(resources.crtcs[0], resources.config_timestamp, 0, 0, 0, 1, [])
+        root.xrandr_set_screen_size(400, 300, 100, 80)
+        connection.sync()
+        with clock(60.0, log):
+            recorder = start_recorder(VideoSettings(recorder="screen", region=REGION), video, lambda _: None)
+            wait_for(lambda: recorder.frames >= 10, "frames of a part")
+            root.xrandr_set_screen_size(1280, 720, 340, 190)
+            connection.sync()
+            grown = now()
+            wait_for(lambda: recorder.frames >= 40, "frames of the whole")
+            recorder.stop()
+        connection.close()
+    assert recorder.failure is None
+    alignment, times = recorder.alignment(), frame_times(video)
+    assert alignment is not None
+    instants, errors = alignment.instants(times), alignment.errors(times)
+    truth = truth_of(video, instants, errors <= 50, errors, np.load(log))
+    late = instants > grown + 1.2e9  # the monitors are asked for once a second
+    assert np.isinf(errors[instants < grown]).all(), "a part of the picture was black"
+    assert (truth.burnt[late] > 0).all(), "the clock's strip reaches to the right edge"
+    assert truth.labelled[late].mean() >= 0.9
+    assert late.sum() >= 15
 
 
 def _errors(folder: Path) -> np.ndarray:
