@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from Xlib import X
 from Xlib.display import Display
+from Xlib.protocol import rq
 
 from acpilot.desktop.window import find_window
 from acpilot.desktop.window_x11 import X11Window
@@ -28,17 +29,39 @@ WIDTH, HEIGHT = 2600, 720
 """Of each of the two screens."""
 
 
+class SetMonitor(rq.Request):  # type: ignore[misc]
+    """RRSetMonitor of RandR 1.5, which python-xlib has wrong: randrproto.txt, section 7.5."""
+
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(43), rq.RequestLength(), rq.Window("window"), rq.Card32("name"),
+        rq.Bool("primary"), rq.Bool("automatic"), rq.LengthOf("outputs", 2), rq.Int16("x"), rq.Int16("y"),
+        rq.Card16("width"), rq.Card16("height"), rq.Card32("mm_width"), rq.Card32("mm_height"),
+        rq.List("outputs", rq.Card32Obj),
+    )  # fmt: skip
+
+
 @pytest.fixture
 def two_screens(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     reader, writer = os.pipe()
-    screens = [word for number in "01" for word in ("-screen", number, f"{WIDTH}x{HEIGHT}x24")]
+    whole = f"{2 * WIDTH}x{HEIGHT}x24"
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "+xinerama", *screens, "-noreset", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", whole, "-noreset", "-nolisten", "tcp"],
         pass_fds=(writer,), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(writer)
     with os.fdopen(reader) as answer:
         name = f":{answer.readline().strip()}"
+    connection = Display(name)
+    root = connection.screen().root
+    outputs = root.xrandr_get_screen_resources().outputs
+    for number, belongs in enumerate((outputs, [])):
+        SetMonitor(
+            display=root.display, opcode=root.display.get_extension_major("RANDR"), window=root,
+            name=connection.intern_atom(f"{number}"), primary=number == 0, automatic=False, x=number * WIDTH, y=0,
+            width=WIDTH, height=HEIGHT, mm_width=600, mm_height=200, outputs=list(belongs),
+        )  # fmt: skip
+    assert len(root.xrandr_get_monitors().monitors) == 2
+    connection.close()
     monkeypatch.setenv("DISPLAY", name)
     yield name
     server.terminate()
