@@ -63,9 +63,13 @@ def make(suite: str) -> None:
     part.rename(root)
 
 
-if __name__ == "__main__":
-    assert sys.platform != "win32", "these are Debian's packages"
-    if os.geteuid():
+def main() -> None:
+    """Make those that the command line names."""
+    if run("id", "-u").strip() != "0":
         sys.exit("root folders of other releases can only be made by root: run this as root")
     for release in sys.argv[1:]:
         make(release)
+
+
+if __name__ == "__main__":
+    main()

@@ -215,7 +215,7 @@ class ObsStudio:
             settings = VideoSettings(obs_quality="Small")
             obs_setup.borrow(obs, settings, "Of a friend", str(self.videos), "theirs")
             obs_setup.switch_profile(obs, "Mine")
-            obs.request("StartRecord")  # from OBS 31 on the scenes hold the canvas that was recorded last
+            obs.request("StartRecord")  # from OBS 30.2 on the scenes hold the canvas that was recorded last
             obs_setup.wait_for_record_state(obs, obs_setup.STARTED)
             obs.request("StopRecord")
             obs_setup.has_stopped(obs)

@@ -328,7 +328,7 @@ def test_lossless_is_labelled_and_a_video_that_cannot_be_moved_is_said_with_its_
     with Connection(obs.address) as connection:
         assert current(connection) == ("Mine", "Evening")
     shutil.rmtree(in_the_way)
-    (remedy,) = re.findall(r"acpilot (attach .*)", output.strip().splitlines()[-1])
+    (remedy,) = re.findall(r'acpilot (attach "[^"]+" "[^"]+")', output.strip().splitlines()[-1])
     code, output = acpilot(*shlex.split(remedy), folder=elsewhere)
     assert code == 0, output
     assert session_in(elsewhere).manifest.counts.labelled_frames >= 20

@@ -21,7 +21,7 @@ from acpilot.video.obs_connection import OUTPUT_EVENTS, SETUP_EVENTS, Address, C
 from acpilot.video.obs_scene import UsersScenes, remove_scene
 from acpilot.video.settings import VideoSettings
 
-_REMEMBERS_CANVAS = 31
+_REMEMBERS_CANVAS = 30
 """First version of OBS that saves the canvas with the scenes."""
 
 
@@ -146,8 +146,9 @@ def give_back(obs: Connection, loan: Loan) -> tuple[list[str], list[str]]:
 def _keep_coordinates(obs: Connection, loan: Loan) -> list[str]:
     """Let OBS remember the user's canvas as the one that it recorded last; what only the user can do, in words.
 
-    From OBS 31 on it saves the size of that canvas with the scenes, and takes it as the measure when it turns those of
-    an older OBS into its new coordinates: with ours it would misplace everything in them. So it records for an instant.
+    From OBS 30.2 on it saves the size of that canvas with the scenes, and OBS 31 takes it as the measure when it turns
+    those of an older OBS into its new coordinates: with ours it would misplace everything in them. So it records for
+    an instant.
     """
     version = obs.request("GetVersion")["obsVersion"]
     video = obs.request("GetVideoSettings")
