@@ -452,7 +452,7 @@ def view(session: Path, /, *, save: Path | None = None) -> None:
             save_session(opened, save, progress)
     if save is not None:
         say(f"{save}")
-        say(f"next      rerun {save}")
+        say(f"next      {command('rerun', save)}")
 
 
 @app.command

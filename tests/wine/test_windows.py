@@ -275,11 +275,12 @@ def test_the_compositors_pictures_are_the_client_area_with_their_times_and_all_a
     stand_in.tell("move 37 61")
     with game("cover") as cover:
         cover.tell("move 500 350")
-        code, output = composed(*record(tmp_path / "sessions", "--duration", "5", "--capture", "wgc"))
+        # Textures are made and read by the processor here: five pictures a second are what that does beside the rest.
+        code, output = composed(*record(tmp_path / "sessions", "--duration", "6", "--fps", "5", "--capture", "wgc"))
     assert code == 0, output
     told = re.search(r"textures (\d+), held (\d+)", output)
     assert told, output
-    assert int(told[1]) > 100, "each is taken as it comes"
+    assert int(told[1]) > 60, "each is taken as it comes"
     assert int(told[2]) == 0, "a reference to a texture was kept"
     session = only_session(tmp_path / "sessions")
     assert session.manifest.recorder["capture"] == "wgc"
