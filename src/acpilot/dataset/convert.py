@@ -23,15 +23,8 @@ from acpilot.errors import AcpilotError
 from acpilot.files import cannot_write, replace, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import (
-    LABELS_VERSION,
-    Labels,
-    driven_by_person,
-    flaws_of,
-    inputs_csv,
-    session_labels,
-    why_no_label,
-)  # fmt: skip
+from acpilot.session.labels import LABELS_VERSION, Labels, driven_by_person, inputs_csv, session_labels
+from acpilot.session.left_out import flaws_of, why_no_label
 from acpilot.session.manifest import settings_record
 from acpilot.session.marks import read_marks
 from acpilot.session.original import read_inputs

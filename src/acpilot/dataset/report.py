@@ -21,7 +21,8 @@ from acpilot.errors import AcpilotError
 from acpilot.files import cannot_write, write_atomically
 from acpilot.progress import Progress
 from acpilot.session.folder import Session
-from acpilot.session.labels import Labels, enough_error_ms
+from acpilot.session.labels import Labels
+from acpilot.session.left_out import enough_error_ms
 from acpilot.session.marks import Mark, read_marks
 from acpilot.settings import error_limit_ms
 from acpilot.telemetry.steering import Steering

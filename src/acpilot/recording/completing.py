@@ -13,7 +13,8 @@ from acpilot.recording.settings import RecordSettings
 from acpilot.recording.watching import REMEDIES
 from acpilot.session.fingerprint import take_fingerprint
 from acpilot.session.folder import Session
-from acpilot.session.labels import inputs_csv, session_labels, why_no_label
+from acpilot.session.labels import inputs_csv, session_labels
+from acpilot.session.left_out import why_no_label
 from acpilot.video.alignment import Alignment, checked_against_file
 
 _PADDING_FRAMES = 60
