@@ -166,11 +166,22 @@ def test_doctor_names_obs_and_its_remedies(obs: ObsStudio, start_game: Start, tm
     assert str(obs.home / "user_config" / "acpilot" / "obs.toml") in output, "the file to write it into"
 
 
+def show_the_screen(obs: ObsStudio) -> None:
+    """Let the user's scene show the screen: one without the game has no label."""
+    with Connection(obs.address) as connection:
+        offered = connection.request("GetInputKindList", unversioned=False)["inputKinds"]
+        connection.request(
+            "CreateInput", sceneName="Race", inputName="screen", inputSettings={"screen": 0},
+            inputKind="xshm_input" if "xshm_input" in offered else "xshm_input_v2",
+        )  # fmt: skip
+
+
 def test_obs_elsewhere_leaves_the_video_there_and_attach_completes_it(
     obs: ObsStudio, start_game: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("acpilot.video.obs_connection.Address.is_local", property(lambda _: False))
     game = start_game("--driver", "expert")
+    show_the_screen(obs)
     ending = record_through(obs, game, tmp_path, monkeypatch, duration=4.0)
     assert ending.fault is not None
     assert "acpilot attach" in str(ending.fault)
@@ -193,6 +204,7 @@ def test_the_video_of_an_obs_elsewhere_is_taken_from_a_shared_folder_and_the_use
 ) -> None:
     monkeypatch.setattr("acpilot.video.obs_connection.Address.is_local", property(lambda _: False))
     game = start_game("--driver", "expert")
+    show_the_screen(obs)
     ending = record_through(obs, game, tmp_path, monkeypatch, duration=4.0, obs_recordings=obs.videos)
     assert ending.fault is None
     with av.open(str(ending.session.video_file)) as container:

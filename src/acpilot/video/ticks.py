@@ -135,16 +135,16 @@ class TickLog:
         unseen = np.isinf(late_ms)
         uncertain = late_ms > _TOO_LATE_MS
         uncertain[:_PADDING] = True
-        for first, last in _skips(ticks, skipped):
-            uncertain[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
-        corrected = np.flatnonzero(~uncertain & (late_ms > _ON_TIME_MS))
+        lost = np.zeros(frames, bool)
+        for first, last in [*_skips(ticks, skipped), *moved]:
+            lost[max(0, first - first_tick) : max(0, last - first_tick + 1)] = True
+        corrected = np.flatnonzero(~uncertain & ~lost & (late_ms > _ON_TIME_MS))
         difference = first_tick - np.ceil(grid.tick_at(started_at))
         agreed = abs(difference) <= _TICKS_OF_DOUBT and keeping_up >= _SHARE_KEEPING_UP
         known_to = _OFFSET_BOUND_MS + self.latency / 1e6 if agreed else self.interval / 1e6
-        errors = known_to + np.where(unseen, 0.0, late_ms)
+        errors = known_to + late_ms
         errors[uncertain] += _LATE_UNSEEN * self.interval / 1e6
-        for first, last in moved:
-            errors[max(0, first - first_tick) : max(0, last - first_tick + 1)] = np.inf
+        errors[lost] = np.inf
         usual = late_ms[~unseen]
         return Alignment(
             method="ticks of OBS's video clock",
