@@ -19,6 +19,7 @@ from acpilot.recording.proving import Truth
 from acpilot.recording.record import Ending, record
 from acpilot.recording.settings import RecordSettings
 from acpilot.session.folder import Session
+from acpilot.video.obs_connection import Connection
 from clock_truth import Witness, truth_of
 from conftest import Game, acpilot, wait_for
 
