@@ -112,8 +112,8 @@ def test_on_a_loaded_machine_no_label_is_wrong(
     alignment = session.manifest.alignment
     assert alignment is not None
     if ending.fault is not None:  # on the slowest machines no frame is certain enough: that is refused, and said
-        assert "could be off by" in str(ending.fault)
-        assert alignment.error_bound_ms > 500 / 30
+        assert "can be labelled" in str(ending.fault)
+        assert not truth.labelled.any()
         return
     assert alignment.evidence["frames_skipped_by_obs"], "OBS was stopped for 0.4 s"
     assert session.manifest.counts.distrusted_frames >= 10
@@ -170,6 +170,8 @@ def test_doctor_names_obs_and_its_remedies(obs: ObsStudio, start_game: Start, tm
 def show_the_screen(obs: ObsStudio) -> None:
     """Let the user's scene show the screen: one without the game has no label."""
     with Connection(obs.address) as connection:
+        if any(each["inputName"] == "screen" for each in connection.request("GetInputList")["inputs"]):
+            return
         offered = connection.request("GetInputKindList", unversioned=False)["inputKinds"]
         connection.request(
             "CreateInput", sceneName="Race", inputName="screen", inputSettings={"screen": 0},
