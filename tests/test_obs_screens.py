@@ -132,5 +132,5 @@ def test_of_obss_windows_the_one_with_the_games_whole_title_and_executable_is_ta
     assert choose_window("assetto corsa", [browser, game, folder]) == game
     assert choose_window("Assetto Corsa - my lap #1:05 - YouTube", [game, browser.replace("#2231", "#221")]) != game
     with pytest.raises(ObsError, match="give one of these with --title"):
-        choose_window("Assetto Corsa", [browser])
+        choose_window("Assetto Corsa", [browser, folder])
     assert choose_window("a\\b", ["1\r\nother\r\nx", "2\r\nA\\B\r\ny"]) == "2\r\nA\\B\r\ny"
