@@ -69,29 +69,6 @@ def held(path: Path, *, seconds: float | None = None) -> Iterator[None]:
         process.communicate("\n", timeout=30)
 
 
-# Pages that only the system itself may read, as those of a game that runs as administrator.
-PROTECTED = """
-import ctypes, sys
-from ctypes import wintypes
-kernel, rights = ctypes.WinDLL("kernel32"), ctypes.WinDLL("advapi32")
-class Attributes(ctypes.Structure):
-    _fields_ = [("size", wintypes.DWORD), ("descriptor", ctypes.c_void_p), ("inherited", wintypes.BOOL)]
-descriptor = ctypes.c_void_p()
-convert = rights.ConvertStringSecurityDescriptorToSecurityDescriptorW
-convert.argtypes = [wintypes.LPCWSTR, wintypes.DWORD, ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p]
-assert convert("D:P(A;;GA;;;SY)", 1, ctypes.byref(descriptor), None)
-attributes = Attributes(ctypes.sizeof(Attributes), descriptor, False)
-create = kernel.CreateFileMappingW
-create.restype = ctypes.c_void_p
-create.argtypes = [ctypes.c_void_p, ctypes.c_void_p, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD, wintypes.LPCWSTR]
-for page in ("physics", "graphics", "static"):
-    name = f"Local\\\\protected_{page}"
-    assert create(ctypes.c_void_p(-1), ctypes.byref(attributes), 4, 0, 2048, name)
-print("there", flush=True)
-sys.stdin.readline()
-"""
-
-
 def only_session(folder: Path) -> Session:
     (made,) = folder.iterdir()
     return Session.open(made)
@@ -179,15 +156,6 @@ def test_a_minimised_window_ends_a_recording_with_a_line(stand_in: Game, tmp_pat
     assert process.returncode == 1
     assert "was minimised" in output
     assert "Traceback" not in output
-
-
-def test_a_game_that_runs_as_administrator_is_told_from_none(tmp_path: Path) -> None:
-    with wine(PYTHON, "-c", PROTECTED) as game_of_the_administrator:
-        assert game_of_the_administrator.stdout is not None
-        assert game_of_the_administrator.stdout.readline() == "there\n"
-        code, output = acpilot(*record(tmp_path / "sessions", "--wait", "0.5", "--pages", "protected"))
-        game_of_the_administrator.communicate("\n", timeout=30)
-    assert "the game runs as administrator. Start the game" in one_line(code, output)
 
 
 def test_without_a_game_there_is_one_line(tmp_path: Path) -> None:
