@@ -158,7 +158,11 @@ def test_kill_9_costs_a_second_at_most(start_game: Start, tmp_path: Path) -> Non
     assert "cut short" in output
     rows = rows_of(session.labels_file)
     samples = read_telemetry(session.telemetry_file)
-    labels, _ = session_labels(Session.open(session.folder), "auto", None)
+    session = Session.open(session.folder)
+    labels, _ = session_labels(session, "auto", None)
+    alignment = session.manifest.alignment
+    assert alignment is not None
+    assert 0 < alignment.error_bound_ms <= labels.bound_ms + 0.001, "what the last save before knew"
     assert len(rows) >= len(before) - 10
     assert (labels.instant[-1] - labels.instant[labels.known][-1]) / 1e9 <= 1.0
     assert (samples["instant"][-1] - labels.instant[0]) / 1e9 >= 3.0

@@ -14,12 +14,11 @@ from acpilot.desktop.window import Area, Window, find_window, visible_area
 from acpilot.errors import AcpilotError
 from acpilot.recording.settings import RecordSettings
 from acpilot.recording.waiting import live_pages
+from acpilot.recording.watching import is_black
 from acpilot.video import obs_setup
 from acpilot.video.obs_connection import Connection
 
 _LEAST_FREE_GB = 2.0
-_BLACK = 8
-"""Brightest level, of 255, of a picture that shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def _window(settings: RecordSettings) -> str:
             target = area = Area(*settings.region)
         capture, why = open_capture(settings.capture, target)
         stack.callback(capture.close)
-        if capture.grab()[:, :, :3].max() <= _BLACK:
+        if is_black(capture.grab()[:, :, :3]):
             raise AcpilotError(
                 "its picture is black: the game is not drawing, or in exclusive full screen; set it to a window or to "
                 "borderless"

@@ -20,11 +20,13 @@ from acpilot.recording.telling import LiveLine, debug_log
 from acpilot.recording.waiting import wait_for_game
 from acpilot.recording.watching import PictureWatch
 from acpilot.session.folder import Session
-from acpilot.session.manifest import Counts, settings_record
+from acpilot.session.manifest import Counts, Manifest, settings_record
+from acpilot.settings import error_limit_ms
 from acpilot.telemetry.log import TelemetryWriter
 from acpilot.telemetry.pages import Status, decode_text
 from acpilot.telemetry.sampler import Sampler
 from acpilot.telemetry.shared_memory import PageReader
+from acpilot.video.alignment import Alignment
 from acpilot.video.recorder import Recorder, start_recorder
 
 _LOOK = 0.25
@@ -127,7 +129,7 @@ def _record_session(
     problems += [problem for problem in (sampler.failure, recorder.failure) if problem is not None]
     with _noted(problems):
         if recorder.frames:
-            manifest.alignment = recorder.alignment()
+            manifest.alignment = _alignment(recorder, manifest)
         manifest.recorder = recorder.report()
     fault = _cannot_go_on(session, problems[0]) if problems else None
     manifest.ended_by = str(fault or stop.reason)
@@ -174,7 +176,7 @@ def _record_until_stopped(
     while not stop.wait(_LOOK):
         if now() >= next_save:
             # A killed recording can be converted: the instants of its frames are in the manifest.
-            manifest.alignment, manifest.recorder = recorder.alignment(), recorder.report()
+            manifest.alignment, manifest.recorder = _alignment(recorder, manifest), recorder.report()
             try:
                 session.save()
                 next_save = now() + _SAVE_EVERY
@@ -189,6 +191,12 @@ def _record_until_stopped(
         lives = sampler.status in (Status.PAUSE, Status.REPLAY)
         if not lives and now() - sampler.last_sign_of_life > _GAME_GONE_AFTER:
             raise AcpilotError("the game has ended: its memory pages have stood still for 5 s")
+
+
+def _alignment(recorder: Recorder, manifest: Manifest) -> Alignment | None:
+    """The frames' instants so far, with the bound of those that would be labelled: a killed recording keeps it."""
+    alignment, settings = recorder.alignment(), manifest.settings
+    return alignment and alignment.bounded(error_limit_ms(settings.get("max_error_ms"), settings.get("fps", 10.0)))
 
 
 def _what_can_be_covered(settings: RecordSettings, recorder: Recorder) -> str | None:

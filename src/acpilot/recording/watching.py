@@ -25,6 +25,11 @@ _MOVING_KMH = 5.0
 _LASTS = 1 << 62  # the end of a spell that lasts: a recorder that is killed leaves it so
 
 
+def is_black(picture: np.ndarray) -> bool:
+    """Whether a picture, uint8 of any shape without a byte that is unused, shows nothing."""
+    return picture.size > 0 and int(picture.max()) <= _DARKEST
+
+
 class PictureWatch:
     """Watches one recording; a context manager, for one thread.
 
@@ -76,7 +81,7 @@ class PictureWatch:
         """What is wrong, and since when it can have been."""
         picture = self._look()
         if picture is not None:
-            if picture.size and picture.max() <= _DARKEST:
+            if is_black(picture):
                 return BLACK, self._right_at
             pixels = picture.tobytes()
             if pixels != self._pixels or speed_kmh < _MOVING_KMH:
