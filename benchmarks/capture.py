@@ -19,10 +19,9 @@ import numpy as np
 
 from acpilot.cli import faults_in_a_line
 from acpilot.demo import virtual_display
-from acpilot.recording.proving import TITLE, Truth, truth_of
+from acpilot.recording.proving import TITLE, Truth, shown_by_the_clock
 from acpilot.recording.record import undisturbed
 from acpilot.settings import error_limit_ms
-from acpilot.video.alignment import frame_times
 from acpilot.video.recorder import start_recorder
 from acpilot.video.settings import VideoSettings
 
@@ -57,11 +56,9 @@ def measure(settings: VideoSettings, hz: float, seconds: float) -> Truth:
             recorder.stop()
         if recorder.failure is not None:
             raise recorder.failure
-        alignment, times = recorder.alignment(), frame_times(video)
+        alignment = recorder.alignment()
         assert alignment is not None
-        bounds = alignment.errors(times)
-        labelled = bounds <= error_limit_ms(None, settings.fps)
-        return truth_of(video, alignment.instants(times), labelled, bounds, np.load(log))
+        return Truth.of(video, alignment, error_limit_ms(None, settings.fps), *shown_by_the_clock(log))
 
 
 def main() -> None:

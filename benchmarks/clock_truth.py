@@ -11,7 +11,6 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-import av
 import mss
 import numpy as np
 from Xlib import X, display
@@ -24,7 +23,6 @@ from acpilot.desktop.window_x11 import X11Window
 from acpilot.recording.proving import Truth
 from acpilot.session.folder import Session
 from acpilot.settings import error_limit_ms
-from acpilot.video.alignment import frame_times
 
 _MILLISECOND = NS // 1000
 
@@ -114,26 +112,7 @@ def truth_of(session: Session, witness: Witness) -> Truth:
     """Compare a session with what the witness saw."""
     alignment = session.manifest.alignment
     assert alignment is not None
-    times = frame_times(session.video_file)
-    bounds = alignment.errors(times)
-    recorded = session.manifest.settings
-    with av.open(str(session.video_file)) as container:
-        read = [
-            decode(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) or 0
-            for frame in container.decode(video=0)
-        ]
-    assert len(read) == len(times)
-    burnt = np.array(read, np.int64)
-    clocks, instants = witness.shown()
-    at = np.searchsorted(clocks, burnt)
-    at_known = np.minimum(at, len(clocks) - 1)
-    seen = clocks[at_known] == burnt
-    following = np.minimum(at_known + 1, len(clocks) - 1)
-    return Truth(
-        instants=alignment.instants(times),
-        labelled=bounds <= error_limit_ms(recorded["max_error_ms"], recorded["fps"]),
-        bounds=bounds,
-        burnt=burnt,
-        shown=np.where(seen, instants[at_known], 0),
-        replaced=np.where(seen & (following > at_known), instants[following] + _MILLISECOND, 0),
-    )
+    limit_ms = error_limit_ms(session.manifest.settings["max_error_ms"], session.manifest.settings["fps"])
+    clocks, shown = witness.shown()
+    replaced = np.append(shown[1:] + _MILLISECOND, 0)
+    return Truth.of(session.video_file, alignment, limit_ms, clocks, shown, replaced)

@@ -17,7 +17,7 @@ from Xlib import display as xdisplay
 from acpilot.clock import now
 from acpilot.demo import virtual_display
 from acpilot.errors import AcpilotError
-from acpilot.recording.proving import truth_of
+from acpilot.recording.proving import Truth, shown_by_the_clock
 from acpilot.session.labels import session_labels
 from acpilot.video.alignment import frame_times
 from acpilot.video.recorder import start_recorder
@@ -102,7 +102,7 @@ def test_a_screen_that_grows_is_seen_whole(tmp_path: Path, monkeypatch: pytest.M
     alignment, times = recorder.alignment(), frame_times(video)
     assert alignment is not None
     instants, errors = alignment.instants(times), alignment.errors(times)
-    truth = truth_of(video, instants, errors <= 50, errors, np.load(log))
+    truth = Truth.of(video, alignment, 50, *shown_by_the_clock(log))
     late = instants > grown + 1.2e9  # the monitors are asked for once a second
     assert np.isinf(errors[instants < grown]).all(), "a part of the picture was black"
     assert (truth.burnt[late] > 0).all(), "the clock's strip reaches to the right edge"

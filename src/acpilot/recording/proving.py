@@ -25,7 +25,7 @@ from acpilot.errors import AcpilotError
 from acpilot.progress import Show
 from acpilot.recording.record import undisturbed
 from acpilot.settings import CaptureName, error_limit_ms
-from acpilot.video.alignment import frame_times
+from acpilot.video.alignment import Alignment, frame_times
 from acpilot.video.recorder import start_recorder
 from acpilot.video.settings import VideoSettings
 
@@ -52,6 +52,39 @@ class Truth:
     """From when on the picture was on the screen, ns; 0 where that is not known."""
     replaced: np.ndarray
     """When the next picture had taken its place."""
+
+    @classmethod
+    def of(  # noqa: PLR0913, PLR0917
+        cls,
+        video: Path,
+        alignment: Alignment,
+        limit_ms: float,
+        clocks: np.ndarray,
+        shown: np.ndarray,
+        replaced: np.ndarray,
+    ) -> "Truth":
+        """Read the clock in each picture of a video.
+
+        Args:
+            video: of a window with a clock.
+            alignment: its frames' instants.
+            limit_ms: by how much they may be off to be labelled.
+            clocks: what the window showed, ns as the strip carries them, int64 (k,), ascending.
+            shown: from when on each was on the screen, ns, int64 (k,).
+            replaced: when the next one had taken its place; 0 where that is not known.
+        """
+        times = frame_times(video)
+        bounds = alignment.errors(times)
+        with av.open(str(video)) as container:
+            pictures = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+            burnt = np.array([decode(picture.astype(np.uint8, copy=False)) or 0 for picture in pictures], np.int64)
+        assert len(burnt) == len(times)
+        at = np.minimum(np.searchsorted(clocks, burnt), len(clocks) - 1)
+        seen = clocks[at] == burnt
+        return cls(
+            alignment.instants(times), bounds <= limit_ms, bounds, burnt,
+            shown=np.where(seen, shown[at], 0), replaced=np.where(seen, replaced[at], 0),
+        )  # fmt: skip
 
     @property
     def known(self) -> np.ndarray:
@@ -170,10 +203,7 @@ def _prove_one(name: str, settings: VideoSettings, behind_ms: float) -> Proof:
         alignment = recorder.alignment()
         if recorder.failure is not None or alignment is None:
             return Proof(name, "fault", str(recorder.failure or "it took no frame"))
-        times = frame_times(video)
-        bounds = alignment.errors(times)
-        labelled = bounds <= error_limit_ms(None, settings.fps)
-        truth = truth_of(video, alignment.instants(times), labelled, bounds, np.load(log))
+        truth = Truth.of(video, alignment, error_limit_ms(None, settings.fps), *shown_by_the_clock(log))
     return _judge(name, truth)
 
 
@@ -195,20 +225,13 @@ def _clock(log: Path, behind_ms: float) -> Iterator[None]:
         clock.communicate()
 
 
-def truth_of(video: Path, instants: np.ndarray, labelled: np.ndarray, bounds: np.ndarray, drawn: np.ndarray) -> Truth:
-    """Compare a recording of the clock's window with what that says it drew: int64 (n, 3), as its log has it."""
-    with av.open(str(video)) as container:
-        pictures = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-        burnt = np.array([decode(picture.astype(np.uint8, copy=False)) or 0 for picture in pictures], np.int64)
-    clocks = drawn[:, 0] - drawn[:, 0] % RESOLUTION_NS
-    at = np.minimum(np.searchsorted(clocks, burnt), len(clocks) - 1)
-    seen = clocks[at] == burnt
-    following = np.minimum(at + 1, len(clocks) - 1)
-    return Truth(
-        instants, labelled, bounds, burnt,
-        shown=np.where(seen, drawn[at, 0], 0),
-        replaced=np.where(seen & (following > at), drawn[following, 2] - (drawn[at, 1] - drawn[at, 0]), 0),
-    )  # fmt: skip
+def shown_by_the_clock(log: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the clock's window says that it showed: clocks, from when on, until when, as ``Truth.of`` takes them.
+
+    A clock that is wrong on purpose is taken at its word.
+    """
+    clocks, begun, done = np.load(log).T
+    return clocks - clocks % RESOLUTION_NS, clocks, np.append(done[1:] - (begun - clocks)[:-1], 0)
 
 
 def _judge(name: str, truth: Truth) -> Proof:
